@@ -1,0 +1,21 @@
+"""The only plotting code of the course: arrays in, axes out, one style, legible in light and dark."""
+
+from cnncourse.figures.curves import bars, curves
+from cnncourse.figures.display import figure_html, inline_svg, show
+from cnncourse.figures.images import image, image_grid, number_grid
+from cnncourse.figures.style import COLOURS, SERIES, new_figure, subplots
+
+__all__ = [
+    "COLOURS",
+    "SERIES",
+    "bars",
+    "curves",
+    "figure_html",
+    "image",
+    "image_grid",
+    "inline_svg",
+    "new_figure",
+    "number_grid",
+    "show",
+    "subplots",
+]

@@ -1,0 +1,91 @@
+"""The first lines of every chapter: which budget, which device, which seed."""
+
+import os
+import random
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import TypeVar
+
+import numpy as np
+import torch
+from IPython.core.getipython import get_ipython
+from IPython.display import display
+
+from cnncourse import claims
+
+__all__ = ["BUDGETS", "Session", "begin", "resolve_budget"]
+
+T = TypeVar("T")
+
+BUDGETS = ("smoke", "book", "full")
+"""Seconds, for tests; at most 90 s on two cores, what the book shows; the paper's recipe, on a GPU."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """A chapter being run: :func:`begin` makes it, cells ask it for sizes that fit the budget."""
+
+    slug: str
+    """Name of the chapter's notebook, without ending."""
+    budget: str
+    """``smoke``, ``book`` or ``full``."""
+    device: torch.device
+    """Where tensors and models of the chapter live."""
+    seed: int
+    """Seed that :func:`begin` gave to Python, NumPy and torch."""
+
+    def pick(self, *, smoke: T, book: T, full: T | None = None) -> T:
+        """Return the argument named as the session's budget; ``full`` stands for ``book`` when left out."""
+        if self.budget == "smoke":
+            return smoke
+        return full if self.budget == "full" and full is not None else book
+
+    def generator(self, offset: int = 0) -> torch.Generator:
+        """Return a CPU random generator seeded with the session's seed plus ``offset``."""
+        return torch.Generator().manual_seed(self.seed + offset)
+
+
+def resolve_budget(budget: str) -> str:
+    """Return the budget to run: ``auto`` is ``full`` where CUDA is available and ``book`` elsewhere.
+
+    Args:
+        budget: ``auto``, ``smoke``, ``book`` or ``full``; the variable ``CNNCOURSE_BUDGET`` overrides ``auto``.
+
+    Returns:
+        ``smoke``, ``book`` or ``full``.
+
+    Raises:
+        ValueError: if the name is none of these.
+    """
+    asked = os.environ.get("CNNCOURSE_BUDGET", "auto") if budget == "auto" else budget
+    if asked == "auto":
+        return "full" if torch.cuda.is_available() else "book"
+    if asked not in BUDGETS:
+        raise ValueError(f"BUDGET must be auto, smoke, book or full, got {asked!r}; mend the first cell")
+    return asked
+
+
+def begin(slug: str, budget: str = "auto", *, seed: int = 0) -> Session:
+    """Set a chapter up: resolve the budget, choose the device, seed everything, add the course's style.
+
+    Args:
+        slug: name of the chapter's notebook, without ending.
+        budget: as for :func:`resolve_budget`.
+        seed: for Python, NumPy and torch.
+
+    Returns:
+        The session.
+
+    Raises:
+        ValueError: if the budget is unknown.
+    """
+    resolved = resolve_budget(budget)
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 - readers' own cells may use the global state
+    torch.manual_seed(seed)
+    claims.use_budget(resolved)
+    if get_ipython() is not None:
+        style = files("cnncourse.notebook").joinpath("course.css").read_text(encoding="utf-8")
+        display({"text/html": f"<style>{style}</style>", "text/plain": f"[{slug}: {resolved}]"}, raw=True)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return Session(slug, resolved, device, seed)
