@@ -1,1 +1,26 @@
+"""What a network is and what it sees: shapes, counts, receptive fields. Any ``nn.Module`` will do."""
 
+from cnncourse.inspection.effective import EffectiveField, effective_receptive_field
+from cnncourse.inspection.hooks import captured, find_layer
+from cnncourse.inspection.receptive import (
+    ReceptiveField,
+    ReceptiveFieldRow,
+    Window,
+    receptive_field,
+)
+from cnncourse.inspection.shapes import ShapeRow, ShapeTrace, count_parameters, shape_trace
+
+__all__ = [
+    "EffectiveField",
+    "ReceptiveField",
+    "ReceptiveFieldRow",
+    "ShapeRow",
+    "ShapeTrace",
+    "Window",
+    "captured",
+    "count_parameters",
+    "effective_receptive_field",
+    "find_layer",
+    "receptive_field",
+    "shape_trace",
+]

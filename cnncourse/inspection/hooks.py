@@ -1,0 +1,110 @@
+"""Looking inside a forward pass, with hooks that are always removed."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+def find_layer(model: nn.Module, layer: str | nn.Module) -> nn.Module:
+    """Return the layer of a model that a name or the layer itself points at.
+
+    Args:
+        model: any network.
+        layer: dotted name as in ``model.named_modules()``, or a module inside the model.
+
+    Returns:
+        The module.
+
+    Raises:
+        ValueError: if the model has no such layer.
+    """
+    modules = dict(model.named_modules())
+    if isinstance(layer, nn.Module):
+        if not any(module is layer for module in modules.values()):
+            raise ValueError(f"the layer {type(layer).__name__} is not part of {type(model).__name__}")
+        return layer
+    if layer not in modules or not layer:
+        names = ", ".join(name for name in modules if name)
+        raise ValueError(f"{type(model).__name__} has no layer {layer!r}; its layers are {names}")
+    return modules[layer]
+
+
+@contextmanager
+def captured(model: nn.Module, *layers: str | nn.Module) -> Iterator[dict[str, Tensor]]:
+    """Keep the outputs of some layers of every forward pass inside the ``with``.
+
+    Args:
+        model: any network.
+        *layers: names or modules; see :func:`find_layer`.
+
+    Yields:
+        A dictionary from the layer's name to its latest output, with its gradient history.
+
+    Raises:
+        ValueError: if a layer is not part of the model.
+    """
+    chosen = [find_layer(model, layer) for layer in layers]
+    names = {id(module): name for name, module in model.named_modules()}
+    kept: dict[str, Tensor] = {}
+    with observed({names[id(module)]: module for module in chosen}, lambda name, _i, out: kept.update({name: out})):
+        yield kept
+
+
+@contextmanager
+def observed(
+    modules: Mapping[str, nn.Module], callback: Callable[[str, Any, Any], None]
+) -> Iterator[None]:
+    """Call ``callback(name, inputs, output)`` after each forward pass of the given modules.
+
+    Args:
+        modules: from a name of your choice to the module.
+        callback: must not return anything; what it raises leaves the forward pass.
+
+    Yields:
+        Nothing; the hooks are gone when the ``with`` ends, also after an error.
+    """
+
+    def hook(name: str) -> Callable[[nn.Module, Any, Any], None]:
+        return lambda _module, inputs, output: callback(name, inputs, output)
+
+    with ExitStack() as stack:
+        for name, module in modules.items():
+            handle = module.register_forward_hook(hook(name))
+            stack.callback(handle.remove)
+        yield
+
+
+def leaves(model: nn.Module) -> dict[str, nn.Module]:
+    """Return the modules that contain no others, by dotted name, each once."""
+    found = {name: module for name, module in model.named_modules() if not any(module.children())}
+    return {name or type(module).__name__.lower(): module for name, module in found.items()}
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put a network into eval mode; afterwards every module has the mode it had before.
+
+    Args:
+        model: any network.
+
+    Yields:
+        Nothing.
+    """
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
+def zeros_for(model: nn.Module, shape: Sequence[int]) -> Tensor:
+    """Return zeros of a shape, where the network's first parameter is and of its type."""
+    first = next(model.parameters(), None)
+    if first is None:
+        return torch.zeros(tuple(shape))
+    return torch.zeros(tuple(shape), dtype=first.dtype, device=first.device)
