@@ -1,16 +1,20 @@
 """The only plotting code of the course: arrays in, axes out, one style, legible in light and dark."""
 
+from cnncourse.figures.architecture import architecture
 from cnncourse.figures.curves import bars, curves
 from cnncourse.figures.display import figure_html, inline_svg, show
 from cnncourse.figures.images import image, image_grid, number_grid
+from cnncourse.figures.receptive import framed_image
 from cnncourse.figures.style import COLOURS, SERIES, new_figure, subplots
 
 __all__ = [
     "COLOURS",
     "SERIES",
+    "architecture",
     "bars",
     "curves",
     "figure_html",
+    "framed_image",
     "image",
     "image_grid",
     "inline_svg",
