@@ -47,13 +47,13 @@ def framed_image(
     ax = image(pixels, ax=own_axes(ax, 2.6, 2.6), title=title, cmap=cmap)
     values = np.asarray(pixels)
     height, width = values.shape[-2:] if values.shape[-1] != 3 else values.shape[:2]
-    for position, (top, bottom, left, right) in enumerate(frames):
-        if top > bottom or left > right:
+    for position, (first_row, last_row, first_column, last_column) in enumerate(frames):
+        if first_row > last_row or first_column > last_column:
             raise ValueError(
                 f"a frame is (first row, last row, first column, last column), got {frames[position]}"
             )
-        top, left = max(top, 0), max(left, 0)
-        bottom, right = min(bottom, height - 1), min(right, width - 1)
+        top, left = max(first_row, 0), max(first_column, 0)
+        bottom, right = min(last_row, height - 1), min(last_column, width - 1)
         colour = COLOURS[colours[position] if colours else "orange"]
         ax.add_patch(
             Rectangle(
