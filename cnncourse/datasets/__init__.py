@@ -1,1 +1,23 @@
+"""Labelled images: readers behind one shape, downloads that can be trusted, batches that live on the device."""
 
+from cnncourse.datasets.cache import cache_folder
+from cnncourse.datasets.digits import digits
+from cnncourse.datasets.download import CacheError, DownloadError, RemoteFile, fetch
+from cnncourse.datasets.labelled import DataInfo, LabelledImages
+from cnncourse.datasets.loader import Batches, Normalisation
+from cnncourse.datasets.mnist import fashion_mnist, mnist
+
+__all__ = [
+    "Batches",
+    "CacheError",
+    "DataInfo",
+    "DownloadError",
+    "LabelledImages",
+    "Normalisation",
+    "RemoteFile",
+    "cache_folder",
+    "digits",
+    "fashion_mnist",
+    "fetch",
+    "mnist",
+]
