@@ -3,7 +3,7 @@
 import html
 import re
 
-_TOKEN = re.compile(r"`(?P<code>[^`]+)`|\$(?P<math>[^$]+)\$|\*(?P<em>[^*\s][^*]*)\*")
+_TOKEN = re.compile(r"`(?P<code>[^`]+)`|\$(?P<math>[^$]+)\$|(?<!\w)\*(?P<em>[^*\s][^*]*)\*(?!\w)")
 
 
 def inline_html(text: str) -> str:

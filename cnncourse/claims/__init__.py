@@ -1,8 +1,9 @@
 """The ledger of claims: declared once, measured in chapters, verified by tests."""
 
 from cnncourse.claims.check import MIME, Outcome, check, judge, use_budget
-from cnncourse.claims.expectations import Expectation, format_value, parse_expectation
+from cnncourse.claims.expectations import Expectation, parse_expectation
 from cnncourse.claims.ledger import Claim, ClaimError, declared, read_ledger
+from cnncourse.claims.measurements import format_value
 
 __all__ = [
     "MIME",

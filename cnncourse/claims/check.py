@@ -5,8 +5,8 @@ import html
 from dataclasses import dataclass
 from typing import Any
 
-from cnncourse.claims.expectations import format_value
 from cnncourse.claims.ledger import Claim, ClaimError, declared
+from cnncourse.claims.measurements import format_value, plain_value
 from cnncourse.markup import inline_html
 
 __all__ = ["MIME", "Outcome", "check", "judge", "use_budget"]
@@ -59,11 +59,12 @@ class Outcome:
         """Return the box shown to the reader."""
         claim = self.claim
         unit = f" {claim.unit}" if claim.unit and self.verdict != "not judged" else ""
+        measured = html.escape(self.measured + unit, quote=False)
+        expected = html.escape(claim.expect.describe(), quote=False)
         rows = [
             f'<p><span class="cnn-verdict">Claim: {self.verdict}.</span> {inline_html(claim.statement)}</p>',
-            f'<p class="cnn-measured"><strong>Measured:</strong> {html.escape(self.measured + unit, quote=False)}'
-            f' <span class="cnn-expected">(the claim says: {html.escape(claim.expect.describe(), quote=False)})'
-            f"</span></p>",
+            f'<p class="cnn-measured"><strong>Measured:</strong> {measured} '
+            f'<span class="cnn-expected">(the claim says: {expected})</span></p>',
         ]
         if claim.correction and self.verdict == "needs a correction":
             rows.append(f"<p><strong>Correct is:</strong> {inline_html(claim.correction)}</p>")
@@ -108,7 +109,7 @@ def judge(claim_id: str, measured: Any) -> Outcome:
     if _ORDER.index(_budget) < _ORDER.index(claim.needs):
         reason = f"This needs the budget {claim.needs}; the chapter ran at {_budget}."
         return Outcome(claim, "not judged", "not judged", reason)
-    value = list(measured) if claim.expect.kind == "seeds" else measured
+    value = plain_value(measured)
     met = claim.expect.is_met_by(value)
     text = format_value(value)
     if claim.corrected is None:

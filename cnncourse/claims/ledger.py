@@ -1,5 +1,6 @@
 """The declared claims: ``book/claims.yml``, read strictly, with file and line in every complaint."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -17,6 +18,8 @@ VERDICTS = ("holds", "needs a correction")
 _REQUIRED = {"id", "chapter", "statement", "source", "expect", "verdict"}
 _OPTIONAL = {"where", "needs", "correction", "corrected", "unit"}
 _NEEDS = ("smoke", "book", "full")
+_ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_SLUG = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*")
 
 
 class ClaimError(ValueError):
@@ -69,6 +72,8 @@ def read_ledger(path: Path) -> dict[str, Claim]:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ClaimError(f"{path.name}, line {line}: not valid YAML: {error.problem}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ClaimError(f"{path.name}, line 1: not valid YAML: {error}") from error
     if tree is None:
         return {}
     if not isinstance(tree, yaml.SequenceNode):
@@ -79,15 +84,28 @@ def read_ledger(path: Path) -> dict[str, Claim]:
     for node in tree.value:
         line = node.start_mark.line + 1
         try:
+            _refuse_repeated_keys(node)
             claim = _claim(loader.construct_document(node))
         except (ValueError, yaml.YAMLError) as error:
             raise ClaimError(f"{path.name}, line {line}: {error}") from error
         if claim.id in claims:
+            first = lines[claim.id]
             raise ClaimError(
-                f"{path.name}, line {line}: claim {claim.id!r} is declared twice, first in line {lines[claim.id]}"
+                f"{path.name}, line {line}: claim {claim.id!r} is declared twice, first in line {first}"
             )
         claims[claim.id], lines[claim.id] = claim, line
     return claims
+
+
+def _refuse_repeated_keys(node: yaml.Node) -> None:
+    """Raise a ValueError for a key said twice, of which YAML would keep the last without a word."""
+    if isinstance(node, yaml.MappingNode):
+        keys = [key.value for key, _value in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise ValueError(f"key {key!r} occurs twice in one claim")
+        for _key, value in node.value:
+            _refuse_repeated_keys(value)
 
 
 def _claim(entry: Any) -> Claim:
@@ -95,15 +113,17 @@ def _claim(entry: Any) -> Claim:
         raise ValueError(f"a claim is a mapping with the keys {', '.join(sorted(_REQUIRED))}, got {entry!r}")
     name = entry.get("id", "without id")
     missing, unknown = _REQUIRED - set(entry), set(entry) - _REQUIRED - _OPTIONAL
-    if missing or unknown:
-        raise ValueError(
-            f"claim {name!r}: "
-            + (
-                f"missing {', '.join(sorted(missing))}"
-                if missing
-                else f"unknown key {', '.join(sorted(unknown))}"
-            )
-        )
+    if missing:
+        raise ValueError(f"claim {name!r}: missing {', '.join(sorted(missing))}")
+    if unknown:
+        raise ValueError(f"claim {name!r}: unknown key {', '.join(sorted(map(str, unknown)))}")
+    for key in set(entry) - {"expect", "corrected"}:
+        if not isinstance(entry[key], str) or not entry[key].strip():
+            raise ValueError(f"claim {name!r}: {key} must be a text, got {entry[key]!r}; put it in quotes")
+    if not _ID.fullmatch(name):
+        raise ValueError(f"claim {name!r}: an id is lower-case words joined by hyphens")
+    if not _SLUG.fullmatch(entry["chapter"]):
+        raise ValueError(f"claim {name!r}: chapter is the slug of a notebook, got {entry['chapter']!r}")
     if entry["verdict"] not in VERDICTS:
         raise ValueError(f"claim {name!r}: verdict must be {' or '.join(VERDICTS)}, got {entry['verdict']!r}")
     if entry.get("needs", "smoke") not in _NEEDS:
@@ -120,8 +140,8 @@ def _claim(entry: Any) -> Claim:
         corrected = parse_expectation(entry["corrected"]) if wrong else None
     except ValueError as error:
         raise ValueError(f"claim {name!r}: {error}") from error
-    fields = {key: str(entry[key]) for key in set(entry) - {"expect", "corrected"}}
-    return Claim(**fields, expect=expect, corrected=corrected)  # type: ignore[arg-type]
+    fields = {key: entry[key].strip() for key in set(entry) - {"expect", "corrected"}}
+    return Claim(**fields, expect=expect, corrected=corrected)
 
 
 @cache

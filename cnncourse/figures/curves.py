@@ -52,9 +52,7 @@ def curves(
     abscissae = np.asarray(x, dtype=float)
     ends: list[tuple[float, str, str]] = []
     for position, (label, values) in enumerate(series.items()):
-        name = (colours or {}).get(label, SERIES[position % len(SERIES)])
-        if name not in COLOURS:
-            raise ValueError(f"colour of {label!r} must be one of {', '.join(COLOURS)}, got {name!r}")
+        colour = _colour(label, (colours or {}).get(label, SERIES[position % len(SERIES)]))
         ordinates = np.asarray(values, dtype=float)
         if ordinates.shape[-1:] != abscissae.shape or ordinates.ndim > 2:
             raise ValueError(
@@ -63,13 +61,13 @@ def curves(
             )
         mean = ordinates if ordinates.ndim == 1 else ordinates.mean(0)
         style = "--" if label in dashed else "-"
-        ax.plot(abscissae, mean, style, color=COLOURS[name], marker="o" if markers else None, label=label)
+        ax.plot(abscissae, mean, style, color=colour, marker="o" if markers else None, label=label)
         if ordinates.ndim == 2 and len(ordinates) > 1:
             spread = ordinates.std(0, ddof=1)
-            ax.fill_between(
-                abscissae, mean - spread, mean + spread, color=COLOURS[name], alpha=0.2, linewidth=0
-            )
-        ends.append((float(mean[-1]), label, COLOURS[name]))
+            ax.fill_between(abscissae, mean - spread, mean + spread, color=colour, alpha=0.2, linewidth=0)
+        finite = mean[np.isfinite(mean)]
+        if finite.size:
+            ends.append((float(finite[-1]), label, colour))
     ax.set(xlabel=xlabel, ylabel=ylabel, xscale=xscale, yscale=yscale)
     if direct_labels:
         _label_ends(ax, float(abscissae[-1]), ends)
@@ -78,22 +76,31 @@ def curves(
     return ax
 
 
+def _colour(label: str, name: str) -> str:
+    if name not in COLOURS:
+        raise ValueError(f"colour of {label!r} must be one of {', '.join(COLOURS)}, got {name!r}")
+    return COLOURS[name]
+
+
 def _label_ends(ax: Axes, x: float, ends: list[tuple[float, str, str]]) -> None:
     """Write labels right of the axes, pushed apart so that close ends stay readable."""
-    figure = ax.figure
+    figure = ax.get_figure(root=True)
+    assert figure is not None  # axes of ours always have one
     ax.get_ylim()  # settles the limits, which matplotlib otherwise leaves for later
     height = figure.get_size_inches()[1] * 72 * ax.get_position().height
     to_axes = ax.transData + ax.transAxes.inverted()
     gap = 13.0 / max(height, 1.0)
-    placed: list[float] = []
-    for y, label, colour in sorted(ends):
-        fraction = float(to_axes.transform((x, y))[1])
-        fraction = min(max(fraction, 0.0), 1.0)
-        if placed and fraction < placed[-1] + gap:
-            fraction = placed[-1] + gap
-        placed.append(fraction)
+    ends = sorted(ends)
+    places = [min(max(float(to_axes.transform((x, y))[1]), 0.0), 1.0) for y, _label, _colour in ends]
+    for lower in range(len(places) - 1):
+        places[lower + 1] = max(places[lower + 1], places[lower] + gap)
+    if places:
+        places[-1] = min(places[-1], 1.0)
+    for upper in range(len(places) - 1, 0, -1):
+        places[upper - 1] = min(places[upper - 1], places[upper] - gap)
+    for place, (_y, label, colour) in zip(places, ends, strict=True):
         ax.annotate(
-            label, (1.0, fraction), xycoords="axes fraction", xytext=(5, 0), textcoords="offset points",
+            label, (1.0, place), xycoords="axes fraction", xytext=(5, 0), textcoords="offset points",
             color=colour, va="center", fontsize=10, annotation_clip=False,
         )  # fmt: skip
 
@@ -120,11 +127,14 @@ def bars(
 
     Returns:
         The axes.
+
+    Raises:
+        ValueError: if a colour is unknown.
     """
     ax = own_axes(ax, height=0.5 + 0.42 * len(values))
     labels = list(values)
     lengths = [float(values[label]) for label in labels]
-    fills = [COLOURS[(colours or {}).get(label, "blue")] for label in labels]
+    fills = [_colour(label, (colours or {}).get(label, "blue")) for label in labels]
     spread = [float((errors or {}).get(label, 0.0)) for label in labels] if errors else None
     ax.barh(labels, lengths, color=fills, xerr=spread, ecolor=COLOURS["ink"], height=0.62)
     for position, length in enumerate(lengths):

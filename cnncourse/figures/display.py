@@ -1,27 +1,21 @@
 """From a matplotlib figure to accessible, theme-aware HTML: inline SVG with alt text and a caption."""
 
-import html
 import io
 import re
+from xml.etree import ElementTree
 
 import matplotlib
 from IPython.display import display
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 
-from cnncourse.figures.style import COLOURS, FONTS, STYLE
+from cnncourse.figures.style import STYLE
+from cnncourse.figures.svg import page_svg
 from cnncourse.markup import inline_html
 
 __all__ = ["figure_html", "inline_svg", "show"]
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-_NUMBER = re.compile(r"-?\d+\.\d{2,}")
-_PATH_DATA = re.compile(r'(?<= d=")[^"]+|(?<= points=")[^"]+')
-_INK = f"var(--cnn-ink, {COLOURS['ink']})"  # matplotlib leaves black, its default, unsaid: the page says ink
-_COORDINATE = re.compile(r'(?<= )(x|y|x1|y1|x2|y2|cx|cy|r|width|height)="(-?\d+\.\d+)"')
-
-
-def _rounded(match: re.Match[str]) -> str:
-    return f"{float(match[0]):.1f}".removesuffix(".0")
 
 
 def inline_svg(figure: Figure, *, prefix: str, alt: str) -> str:
@@ -43,37 +37,24 @@ def inline_svg(figure: Figure, *, prefix: str, alt: str) -> str:
     """
     if not alt.strip():
         raise ValueError(f"alt text must say what is to be seen, got {alt!r} for figure {prefix!r}")
+    for legend in figure.findobj(Legend):
+        assert isinstance(legend, Legend)
+        legend.set_frame_on(False)  # matplotlib's white box would hide light text on a dark page
     buffer = io.StringIO()
     with matplotlib.rc_context(STYLE):
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
-    text = buffer.getvalue()
-    text = text[text.index("<svg") :].strip()
-    text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
-    text = re.sub(r"<!--.*?-->\s*", "", text, flags=re.DOTALL)
-    text = re.sub(r"(<defs>\s*<style[^>]*>).*?(</style>\s*</defs>)", "", text, count=1, flags=re.DOTALL)
-    text = re.sub(r"font-family: [^;\"]+|font: ([\d.]+px) [^;\"]+", _page_font, text)
-    text = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}-\1"', text)
-    text = re.sub(r'(?<=href=")#([^"]+)', rf"#{prefix}-\1", text)
-    text = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", text)
-    text = _PATH_DATA.sub(lambda data: _NUMBER.sub(_rounded, data[0]), text)
-    text = _COORDINATE.sub(lambda pair: f'{pair[1]}="{float(pair[2]):.2f}"', text)
-    for name, colour in COLOURS.items():
-        text = text.replace(colour, f"var(--cnn-{name}, {colour})")
-    text = text.replace("#000000", _INK)
-    text = re.sub(r"\s*\n\s*", "\n", text)
-    width, _height = figure.get_size_inches()
-    opening = re.match(r"<svg[^>]*viewBox=\"([^\"]+)\"[^>]*>", text)
-    assert opening is not None  # matplotlib always writes a view box
-    head = (
-        f'<svg role="img" aria-label="{html.escape(alt)}" viewBox="{opening[1]}" '
-        f'style="width: 100%; max-width: {width:g}in; height: auto; fill: {_INK}" xmlns="http://www.w3.org/2000/svg" '
-        f'xmlns:xlink="http://www.w3.org/1999/xlink">'
-    )
-    return head + text[opening.end() :]
-
-
-def _page_font(match: re.Match[str]) -> str:
-    return f"font: {match[1]} {FONTS}" if match[1] else f"font-family: {FONTS}"
+    root = page_svg(buffer.getvalue(), prefix)
+    attributes = {
+        "role": "img",
+        "aria-label": alt,
+        "viewBox": root.attrib["viewBox"],
+        "style": f"width:100%;max-width:{figure.get_size_inches()[0]:g}in;height:auto;{root.attrib['style']}",
+    }
+    root.attrib.clear()
+    root.attrib.update(attributes)
+    # In a page, <svg> needs no prefix before its elements' names.
+    ElementTree.register_namespace("", "http://www.w3.org/2000/svg")
+    return ElementTree.tostring(root, encoding="unicode").strip()
 
 
 def figure_html(figure: Figure, *, name: str, alt: str, caption: str) -> str:

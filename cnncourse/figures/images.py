@@ -109,24 +109,26 @@ def number_grid(
         The axes.
 
     Raises:
-        ValueError: if the array is not two-dimensional.
+        ValueError: if the array is not two-dimensional or empty.
     """
     matrix = np.asarray(values)
-    if matrix.ndim != 2:
-        raise ValueError(f"a number grid has shape (H, W), got {matrix.shape}")
+    if matrix.ndim != 2 or not matrix.size:
+        raise ValueError(f"a number grid has shape (H, W) with at least one cell, got {matrix.shape}")
     rows, columns = matrix.shape
     ax = own_axes(ax, 0.5 * columns + 0.3, 0.5 * rows + 0.4)
-    largest = float(np.abs(matrix).max()) or 1.0
+    finite = np.abs(matrix[np.isfinite(matrix)])
+    largest = float(finite.max(initial=0.0)) or 1.0
     for row in range(rows):
         for column in range(columns):
             value = matrix[row, column]
             tint = COLOURS["blue"] if value > 0 else COLOURS["orange"]
-            strength = 0.45 * abs(float(value)) / largest if shade else 0.0
-            ax.fill([column, column + 1, column + 1, column], [row, row, row + 1, row + 1],
-                    facecolor=tint, alpha=strength, linewidth=0)  # fmt: skip
+            strength = 0.45 * abs(float(value)) / largest if shade and np.isfinite(value) else 0.0
+            if strength:
+                ax.fill([column, column + 1, column + 1, column], [row, row, row + 1, row + 1],
+                        facecolor=tint, alpha=strength, linewidth=0)  # fmt: skip
             ax.plot([column, column + 1, column + 1, column, column], [row, row, row + 1, row + 1, row],
                     color=COLOURS["faint"], linewidth=1)  # fmt: skip
-            number = f"{value:g}".replace("-", "\N{MINUS SIGN}")
+            number = f"{value + 0:g}".replace("-", "\N{MINUS SIGN}")
             ax.text(column + 0.5, row + 0.5, number, ha="center", va="center")
     if blocks is not None:
         for row in range(0, rows + 1, blocks[0]):

@@ -5,10 +5,11 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 import matplotlib
+from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-__all__ = ["COLOURS", "SERIES", "STYLE", "new_figure", "styled", "subplots"]
+__all__ = ["COLOURS", "FONTS", "SERIES", "STYLE", "new_figure", "styled", "subplots"]
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -25,7 +26,7 @@ COLOURS = {
     "purple": "#8a4f9e",
     "sky": "#2b8cbe",
 }
-"""Name to hex. Each value is unique in a figure, so a page can replace it by its CSS variable ``--cnn-NAME``."""
+"""Name to hex. Pages replace each value by its CSS variable ``--cnn-NAME``, so that dark mode can differ."""
 
 SERIES = ("blue", "orange", "green", "purple", "red", "sky")
 """The order in which curves without a colour of their own take one."""
@@ -33,7 +34,7 @@ SERIES = ("blue", "orange", "green", "purple", "red", "sky")
 # DejaVu Sans is what matplotlib measures with; Verdana has its widths, so labels fit where it is missing.
 FONTS = "'DejaVu Sans', Verdana, Geneva, sans-serif"
 
-STYLE: dict[str, Any] = {
+STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "cnncourse",
     "savefig.transparent": True,
@@ -60,7 +61,7 @@ STYLE: dict[str, Any] = {
     "grid.linewidth": 0.8,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.prop_cycle": matplotlib.cycler(color=[COLOURS[name] for name in SERIES]),
+    "axes.prop_cycle": cycler(color=[COLOURS[name] for name in SERIES]),
     "lines.linewidth": 2.0,
     "legend.frameon": False,
     "figure.constrained_layout.use": True,

@@ -49,7 +49,8 @@ def resolve_budget(budget: str) -> str:
     """Return the budget to run: ``auto`` is ``full`` where CUDA is available and ``book`` elsewhere.
 
     Args:
-        budget: ``auto``, ``smoke``, ``book`` or ``full``; the variable ``CNNCOURSE_BUDGET`` overrides ``auto``.
+        budget: ``auto``, ``smoke``, ``book`` or ``full``; the environment variable ``CNNCOURSE_BUDGET``
+            overrides ``auto``.
 
     Returns:
         ``smoke``, ``book`` or ``full``.
@@ -61,7 +62,8 @@ def resolve_budget(budget: str) -> str:
     if asked == "auto":
         return "full" if torch.cuda.is_available() else "book"
     if asked not in BUDGETS:
-        raise ValueError(f"BUDGET must be auto, smoke, book or full, got {asked!r}; mend the first cell")
+        where = "the environment variable CNNCOURSE_BUDGET" if budget == "auto" else "the first cell"
+        raise ValueError(f"BUDGET must be auto, smoke, book or full, got {asked!r}; mend {where}")
     return asked
 
 
@@ -81,7 +83,7 @@ def begin(slug: str, budget: str = "auto", *, seed: int = 0) -> Session:
     """
     resolved = resolve_budget(budget)
     random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002 - readers' own cells may use the global state
+    np.random.seed(seed)  # readers' own cells may use the global state
     torch.manual_seed(seed)
     claims.use_budget(resolved)
     if get_ipython() is not None:

@@ -21,7 +21,8 @@ Alt = str | Callable[..., str]
 # One statement an event: attributes also run where a front end inserts the output without running scripts.
 _MOVE = """var p=this.closest('.cnn-player'),i=0;
 p.querySelectorAll('input[type=range]').forEach(function(r){i+=r.value*r.dataset.stride;
-var t=JSON.parse(r.dataset.labels)[r.value];r.setAttribute('aria-valuetext',t);r.nextElementSibling.textContent=t});
+var t=JSON.parse(r.dataset.labels)[r.value];r.setAttribute('aria-valuetext',t);
+r.nextElementSibling.textContent=t});
 p.querySelectorAll('.cnn-frame').forEach(function(f,j){f.hidden=j!=i})""".replace("\n", "")
 
 MOST_PRINTED = 12
@@ -32,12 +33,22 @@ def _describe(alt: Alt, point: Mapping[str, Any]) -> str:
     return alt if isinstance(alt, str) else alt(**point)
 
 
-def _check(values: Mapping[str, Sequence[Any]], start: Mapping[str, Any]) -> None:
+def _check(
+    values: Mapping[str, Sequence[Any]], labels: Mapping[str, str], start: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the values shown first, after refusing what no slider can show."""
     if not values or any(len(options) < 2 for options in values.values()):
         raise ValueError(f"a slider needs a name with at least two values, got {dict(values)!r}")
+    for name, options in values.items():
+        if any(option in options[:position] for position, option in enumerate(options)):
+            raise ValueError(f"a slider's values must differ from each other, got {name}={list(options)!r}")
+    for name in labels:
+        if name not in values:
+            raise ValueError(f"labels must name a slider ({', '.join(values)}), got {name!r}")
     for name, value in start.items():
         if value not in values.get(name, ()):
             raise ValueError(f"start must name one of the slider's values, got {name}={value!r}")
+    return {name: start.get(name, options[0]) for name, options in values.items()}
 
 
 def player_html(
@@ -54,7 +65,8 @@ def player_html(
 
     Args:
         draw: called with one keyword argument a slider, returns the frame's figure.
-        values: slider name to the values it runs through, at least two; several sliders give all combinations.
+        values: slider name to the list of values it runs through, at least two and all different; several
+            sliders give all combinations.
         name: lower-case words joined by hyphens, unique in the chapter's page.
         alt: what is to be seen, one text or a function of the same arguments as ``draw``.
         caption: what to try and what it means; inline mark-up is understood.
@@ -65,21 +77,22 @@ def player_html(
         HTML of a ``<figure class="cnn-player">``.
 
     Raises:
-        ValueError: if a slider has fewer than two values, or ``start`` or the name is not valid.
+        ValueError: if a slider has fewer than two values or repeats one, or ``start``, ``labels`` or the name
+            is not valid.
     """
     check_name(name)
-    start = dict(start or {})
-    _check(values, start)
+    values = {key: list(options) for key, options in values.items()}
+    labels = labels or {}
+    first = _check(values, labels, start or {})
     points = [
         dict(zip(values, combination, strict=True)) for combination in itertools.product(*values.values())
     ]
-    first = {key: start.get(key, options[0]) for key, options in values.items()}
     every = -(-len(points) // MOST_PRINTED)
-    frames = []
+    frames = []  # an underscore occurs in no figure's name, so frames' ids meet nobody else's
     for index, point in enumerate(points):
-        svg = inline_svg(draw(**point), prefix=f"{name}-{index}", alt=_describe(alt, point))
+        svg = inline_svg(draw(**point), prefix=f"{name}_{index}", alt=_describe(alt, point))
         printed = " cnn-printed" if index % every == 0 else ""
-        label = ", ".join(f"{(labels or {}).get(key, key)}: {value}" for key, value in point.items())
+        label = ", ".join(f"{labels.get(key, key)}: {value}" for key, value in point.items())
         frames.append(
             f'<div class="cnn-frame{printed}"{"" if point == first else " hidden"}>'
             f'<div class="cnn-frame-label">{inline_html(label)}</div>{svg}</div>'
@@ -91,7 +104,7 @@ def player_html(
         texts = [str(option) for option in options]
         position = options.index(first[key])
         controls.append(
-            f"<label><span>{inline_html((labels or {}).get(key, key))}</span>"
+            f"<label><span>{inline_html(labels.get(key, key))}</span>"
             f'<input type="range" min="0" max="{len(options) - 1}" step="1" value="{position}" '
             f'autocomplete="off" data-stride="{stride}" data-labels="{html.escape(json.dumps(texts))}" '
             f'aria-valuetext="{html.escape(texts[position])}" oninput="{html.escape(_MOVE)}">'
@@ -108,16 +121,20 @@ def player_html(
 def _live_widget(
     draw: Draw,
     values: Mapping[str, Sequence[Any]],
+    *,
+    name: str,
     alt: Alt,
     labels: Mapping[str, str],
     start: Mapping[str, Any],
-) -> ipywidgets.VBox:
+) -> Any:
     """Return sliders that redraw on the kernel, for values the player has not precomputed as well."""
+    values = {key: list(options) for key, options in values.items()}
+    first = _check(values, labels, start)
     picture = ipywidgets.HTML()
     controls = {
         key: ipywidgets.SelectionSlider(
             options=[(str(option), option) for option in options],
-            value=start.get(key, options[0]),
+            value=first[key],
             description=labels.get(key, key).replace("$", ""),
             style={"description_width": "initial"},
             layout={"width": "24em"},
@@ -127,7 +144,7 @@ def _live_widget(
 
     def redraw(_change: object = None) -> None:
         point = {key: control.value for key, control in controls.items()}
-        picture.value = inline_svg(draw(**point), prefix="live", alt=_describe(alt, point))
+        picture.value = inline_svg(draw(**point), prefix=f"{name}_live", alt=_describe(alt, point))
 
     for control in controls.values():
         control.observe(redraw, names="value")
@@ -162,7 +179,9 @@ def slider(
         ValueError: as :func:`player_html`.
     """
     player = player_html(draw, values, name=name, alt=alt, caption=caption, labels=labels, start=start)
-    widget = _live_widget(draw, {**values, **(live or {})}, alt, labels or {}, start or {})
+    widget = _live_widget(
+        draw, {**values, **(live or {})}, name=name, alt=alt, labels=labels or {}, start=start or {}
+    )
     bundle = dict(widget._repr_mimebundle_())
     bundle["text/html"] = player
     bundle["text/plain"] = f"[Interactive figure {name}: {caption}]"
