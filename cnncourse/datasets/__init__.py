@@ -1,4 +1,4 @@
-"""Labelled images: readers behind one shape, downloads that can be trusted, batches that live on the device."""
+"""Labelled images: readers of one form, downloads that can be trusted, batches that live on the device."""
 
 from cnncourse.datasets.cache import cache_folder
 from cnncourse.datasets.digits import digits

@@ -4,7 +4,7 @@ import hashlib
 from typing import Literal
 
 import torch
-from torch.nn import functional as F
+from torch.nn import functional
 
 from cnncourse.datasets.labelled import DataInfo, LabelledImages
 
@@ -32,9 +32,9 @@ def digits(
 ) -> LabelledImages:
     """Return the handwritten digits that ship with scikit-learn, split into training and test images.
 
-    Alpaydin & Kaynak (1998), the test part of the UCI data set: 43 people wrote 1,797 digits, counted into 8 x 8 cells
-    of 0 to 16 dark pixels (here scaled to 0 to 255). The writers are not recorded, so training and test
-    images may come from one hand: results look better than on strangers' digits.
+    Alpaydin & Kaynak (1998), the test part of the UCI data set: 43 people wrote 1,797 digits, counted into 8
+    x 8 cells of 0 to 16 dark pixels (here scaled to 0 to 255). The writers are not recorded, so training and
+    test images may come from one hand: results look better than on strangers' digits.
 
     Args:
         split: ``"train"`` or ``"test"``, disjoint and stratified by class.
@@ -68,7 +68,11 @@ def digits(
         targets=torch.from_numpy(labels).long(),
         info=INFO,
         split="all",
-        sha256={"sklearn.datasets.load_digits, as uint8 images and int64 labels": hashlib.sha256(content).hexdigest()},
+        sha256={
+            "sklearn.datasets.load_digits, as uint8 images and int64 labels": hashlib.sha256(
+                content
+            ).hexdigest()
+        },
     )
     parts = whole.held_out(test_fraction, generator=torch.Generator().manual_seed(split_seed))
     part = parts[0] if split == "train" else parts[1]
@@ -77,5 +81,7 @@ def digits(
         return part
     if fit == "pad":
         return part.padded(side)
-    larger = F.interpolate(part.images.float(), size=(side, side), mode="bilinear", align_corners=False)
+    larger = functional.interpolate(
+        part.images.float(), size=(side, side), mode="bilinear", align_corners=False
+    )
     return LabelledImages(larger.round().to(torch.uint8), part.targets, INFO, split, part.sha256)

@@ -1,9 +1,9 @@
 """Downloads that end in the right bytes or in an error that says what to do.
 
 Own code on ``urllib`` because a stale connection in a lecture hall must not cost the whole file: an
-interrupted download goes on where it stopped (HTTP Range), on the next mirror if need be, and only a file with
-the right SHA-256 ever appears under its name. The usual libraries for this (pooch, torchvision) resume nothing and
-know one address a file.
+interrupted download goes on where it stopped (HTTP Range), on the next mirror if need be, and only a file
+with the right SHA-256 ever appears under its name. The usual libraries for this (pooch, torchvision) resume
+nothing and know one address a file.
 """
 
 import hashlib
@@ -35,11 +35,11 @@ class CacheError(OSError):
     """The cache folder cannot be read or written; the message says how to choose another."""
 
 
-class _Unusable(Exception):
+class _UnusableError(Exception):
     """This mirror cannot give the file (reason in the message)."""
 
 
-class _BrokenOff(Exception):
+class _BrokenOffError(Exception):
     """The connection ended too early; asking again may help."""
 
 
@@ -78,8 +78,8 @@ def file_sha256(path: Path) -> str:
 def fetch(remote: RemoteFile, folder: Path, *, progress: bool | None = None) -> Path:
     """Return the path of a file with the right content, downloading it if it is not there.
 
-    A file that is there is trusted only if its hash is right; otherwise it is replaced. Several processes may ask
-    at once: one downloads, the others wait for it.
+    A file that is there is trusted only if its hash is right; otherwise it is replaced. Several processes
+    may ask at once: one downloads, the others wait for it.
 
     Args:
         remote: the file.
@@ -113,7 +113,9 @@ def _is_right(path: Path, remote: RemoteFile) -> bool:
     try:
         return path.is_file() and file_sha256(path) == remote.sha256
     except OSError as error:
-        raise CacheError(f"{path} cannot be read ({error.strerror or error}); check its permissions") from error
+        raise CacheError(
+            f"{path} cannot be read ({error.strerror or error}); check its permissions"
+        ) from error
 
 
 @contextmanager
@@ -125,8 +127,9 @@ def _writable(remote: RemoteFile, target: Path) -> Iterator[None]:
         raise
     except OSError as error:
         raise CacheError(
-            f"{remote.name} cannot be stored in {target.parent} ({error.strerror or error}); set the environment "
-            f"variable CNNCOURSE_HOME to a folder that can be written, or put the file there by hand as {target}"
+            f"{remote.name} cannot be stored in {target.parent} ({error.strerror or error}); set "
+            "the environment variable CNNCOURSE_HOME to a folder that can be written, or put the file there "
+            f"by hand as {target}"
         ) from error
 
 
@@ -137,7 +140,7 @@ def _from_mirrors(remote: RemoteFile, part: Path, target: Path, progress: bool |
         try:
             _from_mirror(url, remote, part, progress)
             return
-        except _Unusable as reason:
+        except _UnusableError as reason:
             refusals.append(f"  {url}: {reason}")
     raise DownloadError(
         f"{remote.name} could not be downloaded:\n"
@@ -154,16 +157,16 @@ def _from_mirror(url: str, remote: RemoteFile, part: Path, progress: bool | None
         begun = _size(part)
         try:
             _transfer(url, part, progress)
-        except _BrokenOff as reason:
+        except _BrokenOffError as reason:
             failures = 0 if _size(part) > begun else failures + 1
             if failures >= ATTEMPTS:
-                raise _Unusable(str(reason)) from reason
+                raise _UnusableError(str(reason)) from reason
             continue
         if _is_right(part, remote):
             return
         part.unlink(missing_ok=True)
         if not begun:
-            raise _Unusable("gave other content than expected (truncated or corrupt: wrong SHA-256)")
+            raise _UnusableError("gave other content than expected (truncated or corrupt: wrong SHA-256)")
         # The first half may have come from a bad mirror: this one gets a fresh chance.
 
 
@@ -193,13 +196,17 @@ def _transfer(url: str, part: Path, progress: bool | None) -> None:
             out.flush()
             os.fsync(out.fileno())
     if length is not None and received < length:
-        raise _BrokenOff(f"the connection broke off after {have + received:,} of {have + length:,} bytes")
+        raise _BrokenOffError(
+            f"the connection broke off after {have + received:,} of {have + length:,} bytes"
+        )
 
 
 def _opened(url: str, have: int) -> HTTPResponse | None:
     """Ask for a file from byte ``have`` on; None means that it ends there."""
     try:
-        request = urllib.request.Request(url, headers={"User-Agent": "cnncourse", "Accept-Encoding": "identity"})
+        request = urllib.request.Request(
+            url, headers={"User-Agent": "cnncourse", "Accept-Encoding": "identity"}
+        )
         if have:
             request.add_header("Range", f"bytes={have}-")
         answer: HTTPResponse = urllib.request.urlopen(request, timeout=TIMEOUT)
@@ -208,13 +215,13 @@ def _opened(url: str, have: int) -> HTTPResponse | None:
         with error:
             if error.code == 416 and have:
                 return None
-            raise _Unusable(f"answered {error.code} {error.reason}") from error
+            raise _UnusableError(f"answered {error.code} {error.reason}") from error
     except urllib.error.URLError as error:
-        raise _Unusable(str(error.reason)) from error  # nobody there: no use to ask again
+        raise _UnusableError(str(error.reason)) from error  # nobody there: no use to ask again
     except (OSError, HTTPException) as error:
-        raise _BrokenOff(str(error) or type(error).__name__) from error
+        raise _BrokenOffError(str(error) or type(error).__name__) from error
     except ValueError as error:
-        raise _Unusable(str(error)) from error
+        raise _UnusableError(str(error)) from error
 
 
 def _read(answer: HTTPResponse) -> bytes:
@@ -222,7 +229,7 @@ def _read(answer: HTTPResponse) -> bytes:
     try:
         return answer.read(CHUNK)
     except (OSError, HTTPException) as error:
-        raise _BrokenOff(f"the connection broke off ({error or type(error).__name__})") from error
+        raise _BrokenOffError(f"the connection broke off ({error or type(error).__name__})") from error
 
 
 def _size(path: Path) -> int:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,8 @@ class LabelledImages:
     def __post_init__(self) -> None:
         if self.images.ndim != 4 or self.images.dtype != torch.uint8:
             raise ValueError(
-                f"images must be uint8 of shape (N, C, H, W), got {self.images.dtype} {tuple(self.images.shape)}"
+                f"images must be uint8 of shape (N, C, H, W), got {self.images.dtype} "
+                f"{tuple(self.images.shape)}"
             )
         if self.targets.dtype != torch.int64 or self.targets.shape != self.images.shape[:1]:
             raise ValueError(
@@ -111,7 +112,9 @@ class LabelledImages:
             order = torch.randperm(len(members), generator=generator)
             chosen[members[order[: round(fraction * len(members))]]] = True
         if chosen.all() or not chosen.any():
-            raise ValueError(f"fraction={fraction} of {len(self)} images leaves one part empty; take more images")
+            raise ValueError(
+                f"fraction={fraction} of {len(self)} images leaves one part empty; take more images"
+            )
         indices = torch.arange(len(self))
         return (
             self.select(indices[~chosen], f"{self.split} without held-out part"),
@@ -134,7 +137,9 @@ class LabelledImages:
         """
         height, width = self.images.shape[2:]
         if side < max(height, width):
-            raise ValueError(f"side must be at least {max(height, width)}, the images' side now, got side={side}")
+            raise ValueError(
+                f"side must be at least {max(height, width)}, the images' side now, got side={side}"
+            )
         top, left = (side - height) // 2, (side - width) // 2
         border = (left, side - width - left, top, side - height - top)
-        return replace(self, images=F.pad(self.images, border))
+        return replace(self, images=functional.pad(self.images, border))

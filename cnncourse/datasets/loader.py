@@ -1,5 +1,6 @@
 """Batches of a data set that lives on the device: no workers, no copies of single images."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -43,7 +44,10 @@ class Normalisation:
         if len(data) == 0:
             raise ValueError("a normalisation is measured on at least one image, got none")
         counts = torch.stack(
-            [torch.bincount(channel.reshape(-1).long(), minlength=256) for channel in data.images.transpose(0, 1)]
+            [
+                torch.bincount(channel.reshape(-1).long(), minlength=256)
+                for channel in data.images.transpose(0, 1)
+            ]
         ).double()
         levels = torch.arange(256, dtype=torch.float64) / 255
         weights = counts / counts.sum(dim=1, keepdim=True)
@@ -101,7 +105,9 @@ class Batches:
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got batch_size={batch_size}")
         if (shuffle or augmentation is not None) and generator is None:
-            raise ValueError("shuffling and augmentation need a generator, such as torch.Generator().manual_seed(0)")
+            raise ValueError(
+                "shuffling and augmentation need a generator, such as torch.Generator().manual_seed(0)"
+            )
         self.data = data
         self.batch_size = batch_size
         self.normalisation = normalisation
@@ -112,7 +118,7 @@ class Batches:
         self.targets = data.targets.to(device)
 
     def __len__(self) -> int:
-        return -(-len(self.images) // self.batch_size)
+        return math.ceil(len(self.images) / self.batch_size)
 
     @property
     def image_count(self) -> int:
@@ -124,7 +130,11 @@ class Batches:
         if order is not None:
             order = order.to(self.images.device)
         for start in range(0, len(self.images), self.batch_size):
-            chosen = slice(start, start + self.batch_size) if order is None else order[start : start + self.batch_size]
+            chosen = (
+                slice(start, start + self.batch_size)
+                if order is None
+                else order[start : start + self.batch_size]
+            )
             images, targets = self.images[chosen], self.targets[chosen]
             if self.augmentation is not None and self.generator is not None:
                 images = self.augmentation(images, self.generator)

@@ -32,8 +32,8 @@ FASHION_MNIST = DataInfo(
     name="fashion-mnist",
     title="Fashion-MNIST",
     licence="MIT",
-    citation="H. Xiao, K. Rasul and R. Vollgraf, Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine "
-    "Learning Algorithms, 2017, arXiv:1708.07747",
+    citation="H. Xiao, K. Rasul and R. Vollgraf, Fashion-MNIST: a Novel Image Dataset for Benchmarking "
+    "Machine Learning Algorithms, 2017, arXiv:1708.07747",
     homepage="https://github.com/zalandoresearch/fashion-mnist",
     classes=(
         *("T-shirt/top", "trouser", "pullover", "dress", "coat"),
@@ -77,8 +77,8 @@ def mnist(split: Literal["train", "test"], *, root: str | os.PathLike[str] | Non
 
     Args:
         split: ``"train"`` or ``"test"``.
-        root: folder that holds, or shall hold, ``MNIST/raw/*.gz``; ``None`` is :func:`cache_folder`. Files that are
-            there are used without network, the others are downloaded.
+        root: folder that holds, or shall hold, ``MNIST/raw/*.gz``; ``None`` is :func:`cache_folder`. Files
+            that are there are used without network, the others are downloaded.
 
     Returns:
         (N, 1, 28, 28) images and (N,) labels 0 to 9.
@@ -90,7 +90,7 @@ def mnist(split: Literal["train", "test"], *, root: str | os.PathLike[str] | Non
 
     Book: pooling_lenet
     """
-    return _read(MNIST, "MNIST", split, root, _MNIST_MIRRORS, _MNIST_SHA256)
+    return _read(MNIST, "MNIST", split, root, mirrors=_MNIST_MIRRORS, sha256=_MNIST_SHA256)
 
 
 def fashion_mnist(
@@ -112,14 +112,14 @@ def fashion_mnist(
         DownloadError: if a file is missing and no mirror gives it.
         CacheError: if the folder cannot be written or read.
     """
-    return _read(FASHION_MNIST, "FashionMNIST", split, root, _FASHION_MIRRORS, _FASHION_SHA256)
+    return _read(FASHION_MNIST, "FashionMNIST", split, root, mirrors=_FASHION_MIRRORS, sha256=_FASHION_SHA256)
 
 
 def read_idx(content: bytes) -> Tensor:
     """Return the array in an IDX file of unsigned bytes.
 
-    The format of the MNIST files: two zero bytes, a byte for the type (8: unsigned byte), a byte for the number of axes,
-    the lengths of the axes as big-endian 32-bit numbers, the values.
+    The format of the MNIST files: two zero bytes, a byte for the type (8: unsigned byte), a byte for the
+    number of axes, the lengths of the axes as big-endian 32-bit numbers, the values.
 
     Args:
         content: the uncompressed file.
@@ -135,7 +135,9 @@ def read_idx(content: bytes) -> Tensor:
     start = 4 + 4 * content[3]
     shape = tuple(int(length) for length in np.frombuffer(content[4:start], dtype=">u4"))
     if len(content) - start != int(np.prod(shape)):
-        raise ValueError(f"an IDX file of shape {shape} holds {int(np.prod(shape))} bytes, got {len(content) - start}")
+        raise ValueError(
+            f"an IDX file of shape {shape} holds {int(np.prod(shape))} bytes, got {len(content) - start}"
+        )
     return torch.from_numpy(np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape).copy())
 
 
@@ -144,6 +146,7 @@ def _read(
     folder: str,
     split: str,
     root: str | os.PathLike[str] | None,
+    *,
     mirrors: tuple[str, ...],
     sha256: dict[str, str],
 ) -> LabelledImages:
@@ -158,7 +161,11 @@ def _read(
         arrays.append(_unpacked(fetch(remote, place)))
     images, labels = arrays
     return LabelledImages(
-        images.unsqueeze(1), labels.long(), info, split, {f"{folder}/raw/{name}": sha256[name] for name in names}
+        images.unsqueeze(1),
+        labels.long(),
+        info,
+        split,
+        {f"{folder}/raw/{name}": sha256[name] for name in names},
     )
 
 
@@ -166,4 +173,6 @@ def _unpacked(path: Path) -> Tensor:
     try:
         return read_idx(gzip.decompress(path.read_bytes()))
     except (OSError, EOFError, zlib.error) as error:
-        raise CacheError(f"{path} cannot be read ({error}); delete it, and it will be downloaded again") from error
+        raise CacheError(
+            f"{path} cannot be read ({error}); delete it, and it will be downloaded again"
+        ) from error

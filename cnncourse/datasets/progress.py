@@ -8,8 +8,9 @@ from contextlib import contextmanager
 def somebody_is_watching() -> bool:
     """Return whether a progress bar would be seen while it moves.
 
-    That is so in a terminal, and in a notebook whose front end could also be asked a question; programs that execute
-    notebooks (nbclient, papermill) announce that they cannot, and would store the bar in the file.
+    That is so in a terminal, and in a notebook whose front end could also be asked a question; programs
+    that execute notebooks (nbclient, papermill) announce that they cannot, and would store the bar in the
+    file.
 
     Returns:
         True in front of a person.

@@ -25,7 +25,8 @@ class EffectiveField:
     unit: tuple[int, int]
     """Row and column of the unit in the layer's map."""
     support: tuple[int, int, int, int]
-    """First and last row, first and last column of the pixels with a gradient; (0, -1, 0, -1) if there are none."""
+    """First and last row, first and last column of the pixels with a gradient; (0, -1, 0, -1) if there are
+    none."""
 
     @property
     def support_size(self) -> tuple[int, int]:
@@ -69,10 +70,10 @@ def effective_receptive_field(
 ) -> EffectiveField:
     """Measure how strongly each pixel of the input moves one unit of a layer.
 
-    Luo et al. (2016), section 4.1: a gradient of 1 goes into the unit and 0 into all others; what arrives at the
-    pixels is averaged. Differs from the paper: the absolute value is taken in each image before averaging,
-    so that gradients of opposite sign in different images do not cancel. The network is put into eval mode
-    for the measurement; its parameters and their gradients stay as they are.
+    Luo et al. (2016), section 4.1: a gradient of 1 goes into the unit and 0 into all others; what arrives at
+    the pixels is averaged. Differs from the paper: the absolute value is taken in each image before
+    averaging, so that gradients of opposite sign in different images do not cancel. The network is put into
+    eval mode for the measurement; its parameters and their gradients stay as they are.
 
     Args:
         model: network from (N, C, H, W).
@@ -96,17 +97,19 @@ def effective_receptive_field(
         raise ValueError(f"layer {layer} takes no part in the forward pass of {type(model).__name__}")
     maps = next(iter(kept.values()))
     if maps.ndim != 4:
-        raise ValueError(f"the layer must give maps (N, C, H, W), got {tuple(maps.shape)}; choose an earlier one")
+        raise ValueError(
+            f"the layer must give maps (N, C, H, W), got {tuple(maps.shape)}; choose an earlier one"
+        )
     channels, height, width = maps.shape[1:]
     row, column = (height // 2, width // 2) if unit is None else unit
     if not (0 <= row < height and 0 <= column < width):
         raise ValueError(f"unit must lie in the map of {height} x {width}, got unit={unit}")
     if channel is not None and not 0 <= channel < channels:
         raise ValueError(f"channel must lie in [0, {channels}), got channel={channel}")
-    heat = torch.zeros(images.shape[2:], dtype=torch.float64, device=images.device)
+    heat = torch.zeros(images.shape[2:], dtype=torch.float64)
     for index in range(channels) if channel is None else [channel]:
         (gradient,) = torch.autograd.grad(maps[:, index, row, column].sum(), pixels, retain_graph=True)
-        heat += gradient.abs().double().mean(dim=(0, 1))
+        heat += gradient.abs().cpu().double().mean(dim=(0, 1))
     total = heat.sum()
     return EffectiveField(heat / total if total > 0 else heat, (row, column), _support(heat))
 

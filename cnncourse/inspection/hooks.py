@@ -29,7 +29,8 @@ def find_layer(model: nn.Module, layer: str | nn.Module) -> nn.Module:
     if layer not in modules or not layer:
         names = ", ".join(name for name in modules if name)
         raise ValueError(f"{type(model).__name__} has no layer {layer!r}; its layers are {names}")
-    return modules[layer]
+    found: nn.Module = modules[layer]
+    return found
 
 
 @contextmanager
@@ -49,14 +50,14 @@ def captured(model: nn.Module, *layers: str | nn.Module) -> Iterator[dict[str, T
     chosen = [find_layer(model, layer) for layer in layers]
     names = {id(module): name for name, module in model.named_modules()}
     kept: dict[str, Tensor] = {}
-    with observed({names[id(module)]: module for module in chosen}, lambda name, _i, out: kept.update({name: out})):
+    with observed(
+        {names[id(module)]: module for module in chosen}, lambda name, _i, out: kept.update({name: out})
+    ):
         yield kept
 
 
 @contextmanager
-def observed(
-    modules: Mapping[str, nn.Module], callback: Callable[[str, Any, Any], None]
-) -> Iterator[None]:
+def observed(modules: Mapping[str, nn.Module], callback: Callable[[str, Any, Any], None]) -> Iterator[None]:
     """Call ``callback(name, inputs, output)`` after each forward pass of the given modules.
 
     Args:

@@ -42,7 +42,8 @@ class Window:
         if min(self.kernel, self.stride, self.dilation) < 1 or self.padding < 0:
             raise ValueError(
                 "kernel, stride and dilation must be at least 1 and padding at least 0, got "
-                f"kernel={self.kernel}, stride={self.stride}, dilation={self.dilation}, padding={self.padding}"
+                f"kernel={self.kernel}, stride={self.stride}, dilation={self.dilation}, "
+                f"padding={self.padding}"
             )
 
 
@@ -200,7 +201,17 @@ def _followed(model: nn.Module, input_shape: tuple[int, ...]) -> list[tuple[str,
 
 
 _POINTWISE = (
-    *(nn.Identity, nn.Dropout, nn.Dropout2d, nn.BatchNorm2d, nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.ELU),
+    *(
+        nn.Identity,
+        nn.Dropout,
+        nn.Dropout2d,
+        nn.BatchNorm2d,
+        nn.ReLU,
+        nn.ReLU6,
+        nn.LeakyReLU,
+        nn.PReLU,
+        nn.ELU,
+    ),
     *(nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid, nn.Softplus, nn.Hardswish, nn.Hardsigmoid, nn.LocalResponseNorm),
 )
 _EVERYTHING = (nn.Flatten, nn.Linear, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, nn.GroupNorm, nn.LayerNorm)
@@ -214,16 +225,18 @@ def _window(name: str, layer: nn.Module) -> Window | str | None:
         return "everything"
     if not hasattr(layer, "kernel_size") or getattr(layer, "transposed", False):
         raise ValueError(f"receptive_field does not know the window of layer {name} ({type(layer).__name__})")
-    numbers = [
+    kernel, stride, padding, dilation = (
         _side(name, what, getattr(layer, what, default))
         for what, default in (("kernel_size", 1), ("stride", 1), ("padding", 0), ("dilation", 1))
-    ]
-    return Window(*numbers, name=name, kind=type(layer).__name__)
+    )
+    return Window(kernel, stride, padding, dilation, name=name, kind=type(layer).__name__)
 
 
 def _side(name: str, what: str, value: Any) -> int:
     """Return the one number behind 3 or (3, 3)."""
     sides = {value} if isinstance(value, int) else set(value)
     if len(sides) != 1 or not all(isinstance(side, int) for side in sides):
-        raise ValueError(f"windows must be square, got {what}={value!r} in layer {name}; give rows only as Windows")
+        raise ValueError(
+            f"windows must be square, got {what}={value!r} in layer {name}; give rows only as Windows"
+        )
     return int(sides.pop())

@@ -8,7 +8,7 @@ from math import comb
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 
 def _windows(images: Tensor, window: int, stride: int) -> Tensor:
@@ -60,7 +60,7 @@ def max_pool(
     Book: pooling_lenet
     """
     stride = _checked(images, window, stride, padding)
-    padded = F.pad(images, [padding] * 4, value=-torch.inf) if padding else images
+    padded = functional.pad(images, [padding] * 4, value=-torch.inf) if padding else images
     pixels = _windows(padded, window, stride)
     # argmax promises the first of equal values, max does not; gather then carries the gradient to it.
     winner = pixels.argmax(dim=-1, keepdim=True)
@@ -93,7 +93,7 @@ def mean_pool(images: Tensor, window: int = 2, stride: int | None = None, paddin
     Book: pooling_lenet
     """
     stride = _checked(images, window, stride, padding)
-    padded = F.pad(images, [padding] * 4) if padding else images
+    padded = functional.pad(images, [padding] * 4) if padding else images
     return _windows(padded, window, stride).mean(dim=-1)
 
 
@@ -130,8 +130,8 @@ def blur_pool(images: Tensor, stride: int = 2, taps: int = 3) -> Tensor:
     line = torch.tensor([comb(taps - 1, k) for k in range(taps)], dtype=images.dtype, device=images.device)
     kernel = torch.outer(line, line) / line.sum() ** 2
     channels = images.shape[1]
-    padded = F.pad(images, (before, after, before, after), mode="reflect")
-    return F.conv2d(padded, kernel.expand(channels, 1, taps, taps), stride=stride, groups=channels)
+    padded = functional.pad(images, (before, after, before, after), mode="reflect")
+    return functional.conv2d(padded, kernel.expand(channels, 1, taps, taps), stride=stride, groups=channels)
 
 
 class MaxPool(nn.Module):
