@@ -43,6 +43,8 @@ def inline_svg(figure: Figure, *, prefix: str, alt: str) -> str:
     buffer = io.StringIO()
     with matplotlib.rc_context(STYLE):
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
+    # A second layout would move things by fractions of a point: what was shown once stays as it is.
+    figure.set_layout_engine("none")
     root = page_svg(buffer.getvalue(), prefix)
     attributes = {
         "role": "img",

@@ -87,6 +87,8 @@ def _rewrite(
         empty = not len(element) and not (element.text or "").strip()
         if tag in ("g", "defs", "text", "tspan") and empty:
             continue
+        if tag == "g" and drawn:
+            _share_style(element)
         if tag == "g" and not element.attrib:
             children.extend(element)
         else:
@@ -97,6 +99,22 @@ def _rewrite(
         child.tail = "" if flowing else "\n"
     if children and not flowing:
         parent.text = "\n"
+
+
+def _share_style(group: ET.Element) -> None:
+    """Say once on the group what all its members, say the markers of a curve, say of their paint."""
+    styles = {member.get("style") for member in group}
+    if len(group) < 2 or len(styles) != 1 or None in styles or "style" in group.attrib:
+        return
+    (style,) = styles
+    assert style is not None
+    # Opacity is not among them: that of a group is not that of its overlapping members.
+    if all(
+        part.startswith(("fill:", "stroke:", "stroke-width:", "stroke-line")) for part in style.split(";")
+    ):
+        group.set("style", style)
+        for member in group:
+            del member.attrib["style"]
 
 
 def _style(element: ET.Element) -> dict[str, str]:

@@ -77,10 +77,12 @@ def player_html(
         HTML of a ``<figure class="cnn-player">``.
 
     Raises:
-        ValueError: if a slider has fewer than two values or repeats one, or ``start``, ``labels`` or the name
-            is not valid.
+        ValueError: if a slider has fewer than two values or repeats one, or ``start``, ``labels``, the name
+            or the caption is not valid, or an alt text is empty.
     """
     check_name(name)
+    if not caption.strip():
+        raise ValueError(f"caption must say what to try in {name!r}, got an empty one")
     values = {key: list(options) for key, options in values.items()}
     labels = labels or {}
     first = _check(values, labels, start or {})
@@ -178,6 +180,9 @@ def slider(
     Raises:
         ValueError: as :func:`player_html`.
     """
+    for key in live or {}:
+        if key not in values:
+            raise ValueError(f"live must name a slider ({', '.join(values)}), got {key!r}")
     player = player_html(draw, values, name=name, alt=alt, caption=caption, labels=labels, start=start)
     widget = _live_widget(
         draw, {**values, **(live or {})}, name=name, alt=alt, labels=labels or {}, start=start or {}
