@@ -7,6 +7,7 @@
 RECIPES = {
     "lenet-mnist": "cnncourse.recipes.lenet_mnist",
     "mlp-mnist": "cnncourse.recipes.mlp_mnist",
+    "sawtooth-race": "cnncourse.recipes.sawtooth_race",
 }
 
 __all__ = ["RECIPES"]
