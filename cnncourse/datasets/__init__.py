@@ -1,11 +1,11 @@
 """Labelled images: readers of one form, downloads that can be trusted, batches that live on the device."""
 
 from cnncourse.datasets.cache import cache_folder
-from cnncourse.datasets.digits import digits
 from cnncourse.datasets.download import CacheError, DownloadError, RemoteFile, fetch
+from cnncourse.datasets.embedded import digits
+from cnncourse.datasets.idx import fashion_mnist, mnist
 from cnncourse.datasets.labelled import DataInfo, LabelledImages
 from cnncourse.datasets.loader import Batches, Normalisation
-from cnncourse.datasets.mnist import fashion_mnist, mnist
 
 __all__ = [
     "Batches",

@@ -8,6 +8,7 @@ nothing and know one address a file.
 
 import hashlib
 import os
+import secrets
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -101,11 +102,14 @@ def fetch(remote: RemoteFile, folder: Path, *, progress: bool | None = None) -> 
         with locked(folder / f".{remote.name}.lock") as alone:
             if _is_right(target, remote):  # another process was faster
                 return target
-            owner = "" if alone else f".{os.getpid()}"
+            owner = "" if alone else f".{secrets.token_hex(4)}"
             part = folder / f".{remote.name}.{remote.sha256[:8]}{owner}.part"
-            _from_mirrors(remote, part, target, progress)
-            part.replace(target)
-            target.chmod(0o644)
+            try:
+                _from_mirrors(remote, part, target, progress)
+                part.replace(target)
+            finally:
+                if not alone:  # nobody else would ever find this part again
+                    part.unlink(missing_ok=True)
     return target
 
 

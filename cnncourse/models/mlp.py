@@ -1,6 +1,7 @@
 """The multilayer perceptron: the network that does not know what a neighbour is."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from torch import Tensor, nn
 
@@ -30,7 +31,7 @@ class MLP(nn.Module):
             )
         self.sizes = tuple(sizes)
         layers: list[nn.Module] = [nn.Flatten()]
-        for index, (fan_in, fan_out) in enumerate(zip(self.sizes, self.sizes[1:], strict=False)):
+        for index, (fan_in, fan_out) in enumerate(pairwise(self.sizes)):
             if index > 0:
                 layers.append(nn.ReLU())
             layers.append(nn.Linear(fan_in, fan_out))

@@ -1,6 +1,6 @@
 """Recorded runs: what was measured once, with everything needed to measure it again."""
 
-from cnncourse.records.provenance import Provenance, peak_memory_mib, provenance
+from cnncourse.records.conditions import Provenance, peak_memory_mib, provenance
 from cnncourse.records.record import Record, RecordError
 from cnncourse.records.store import available, load, save
 

@@ -1,4 +1,7 @@
-"""Handwritten digits that need no network: 1,797 images of 8 x 8, inside scikit-learn."""
+"""Data that needs no network, because an installed package carries it.
+
+So far: 1,797 handwritten digits of 8 x 8, inside scikit-learn.
+"""
 
 import hashlib
 from typing import Literal
@@ -8,7 +11,7 @@ from torch.nn import functional
 
 from cnncourse.datasets.labelled import DataInfo, LabelledImages
 
-INFO = DataInfo(
+DIGITS = DataInfo(
     name="digits",
     title="Optical recognition of handwritten digits",
     licence="CC BY 4.0",
@@ -66,7 +69,7 @@ def digits(
     whole = LabelledImages(
         images=images,
         targets=torch.from_numpy(labels).long(),
-        info=INFO,
+        info=DIGITS,
         split="all",
         sha256={
             "sklearn.datasets.load_digits, as uint8 images and int64 labels": hashlib.sha256(
@@ -84,4 +87,4 @@ def digits(
     larger = functional.interpolate(
         part.images.float(), size=(side, side), mode="bilinear", align_corners=False
     )
-    return LabelledImages(larger.round().to(torch.uint8), part.targets, INFO, split, part.sha256)
+    return LabelledImages(larger.round().to(torch.uint8), part.targets, DIGITS, split, part.sha256)
