@@ -23,6 +23,7 @@ from cnncourse.theory.constructions import (
     yarotsky_square,
 )
 from cnncourse.theory.conversion import count_pieces, from_network
+from cnncourse.theory.fits import best_fit, fit_distance
 from cnncourse.theory.measures import sup_distance_to_square
 from cnncourse.theory.piecewise import PiecewiseLinear
 from cnncourse.theory.rational import as_rational
@@ -33,10 +34,12 @@ __all__ = [
     "PiecewiseLinear",
     "TelgarskyNetwork",
     "as_rational",
+    "best_fit",
     "count_nodes",
     "count_pieces",
     "count_relu_units",
     "deep_sawtooth",
+    "fit_distance",
     "from_network",
     "l1_lower_bound",
     "linear",

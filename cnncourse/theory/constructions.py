@@ -47,7 +47,7 @@ def linear(
 
 
 def _linear(weight: Tensor, bias: Tensor, dtype: torch.dtype) -> nn.Linear:
-    """A Linear layer around two tensors; drawing random numbers first would disturb the caller's generator."""
+    """A Linear layer around two tensors, made without drawing random numbers that the caller may need."""
     layer = nn.Linear(weight.shape[1], weight.shape[0], device="meta")
     layer.weight, layer.bias = nn.Parameter(weight.to(dtype)), nn.Parameter(bias.to(dtype))
     return layer

@@ -201,30 +201,34 @@ def _relu(
     breakpoints: list[mpq], slopes: Integers, offsets: Integers
 ) -> tuple[list[mpq], Integers, Integers]:
     """Cut every interval at the zeros of the units inside it, then zero each unit where it is negative."""
+    ends = (
+        _values_at(breakpoints, slopes, offsets, shift=0),
+        _values_at(breakpoints, slopes, offsets, shift=1),
+    )
+    cut = ((ends[0] < 0) & (ends[1] > 0)) | ((ends[0] > 0) & (ends[1] < 0))
     new_breakpoints = [breakpoints[0]]
     source: list[int] = []  # for each new interval, the old one it lies in
-    dead: list[NDArray[np.bool_]] = []
-    for p in range(len(breakpoints) - 1):
-        left, right = breakpoints[p], breakpoints[p + 1]
-        a, c = slopes[:, p], offsets[:, p]
-        at_left = a * left.numerator + c * left.denominator  # the sign of a x + c, without a division
-        at_right = a * right.numerator + c * right.denominator
-        cut = ((at_left < 0) & (at_right > 0)) | ((at_left > 0) & (at_right < 0))
-        if not cut.any():
-            new_breakpoints.append(right)
-            source.append(p)
-            dead.append(((at_left <= 0) & (at_right <= 0)).astype(bool))
-            continue
-        zeros = sorted({mpq(-c[j], a[j]) for j in np.flatnonzero(cut)})
-        ends = [left, *zeros, right]
-        for start, end in pairwise(ends):
-            middle = (start + end) / 2
-            new_breakpoints.append(end)
-            source.append(p)
-            dead.append((a * middle.numerator + c * middle.denominator <= 0).astype(bool))
-    alive = ~np.stack(dead, axis=1)
-    keep = np.where(alive, mpz(1), mpz(0))
-    return new_breakpoints, slopes[:, source] * keep, offsets[:, source] * keep
+    for p, is_cut in enumerate(cut.any(axis=0).tolist()):
+        if is_cut:
+            zeros = {mpq(-offsets[j, p], slopes[j, p]) for j in np.flatnonzero(cut[:, p])}
+            new_breakpoints += sorted(zeros)
+            source += [p] * len(zeros)
+        new_breakpoints.append(breakpoints[p + 1])
+        source.append(p)
+    slopes, offsets = slopes[:, source], offsets[:, source]
+    middles = [(left + right) / 2 for left, right in pairwise(new_breakpoints)]
+    alive = np.where(_values_at(middles, slopes, offsets) > 0, mpz(1), mpz(0))
+    return new_breakpoints, slopes * alive, offsets * alive
+
+
+def _values_at(points: Sequence[mpq], slopes: Integers, offsets: Integers, *, shift: int = 0) -> Integers:
+    """Each unit at one point of each interval, times a positive number: enough for its sign."""
+    count = slopes.shape[1]
+    chosen = points[shift : shift + count]
+    numerators = _object_array([x.numerator for x in chosen], (count,))
+    denominators = _object_array([x.denominator for x in chosen], (count,))
+    values: Integers = slopes * numerators + offsets * denominators
+    return values
 
 
 def _assemble(breakpoints: list[mpq], slopes: Integers, offsets: Integers, exponent: int) -> PiecewiseLinear:

@@ -6,13 +6,36 @@ Every function here reads breakpoints and values and returns rationals; none of 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from gmpy2 import mpq
 
+from cnncourse.theory.rational import Rational, as_rational
+
 if TYPE_CHECKING:
     from cnncourse.theory.piecewise import PiecewiseLinear
+
+
+def checked(breakpoints: Iterable[Rational], values: Iterable[Rational]) -> tuple[list[mpq], list[mpq]]:
+    """Breakpoints and values as exact numbers, refused unless they describe a function on an interval."""
+    xs = [as_rational(x, f"breakpoint {i}") for i, x in enumerate(breakpoints)]
+    ys = [as_rational(y, f"value {i}") for i, y in enumerate(values)]
+    if len(xs) < 2:
+        raise ValueError(f"a function needs at least two breakpoints, got {len(xs)}; give both ends of it")
+    if len(xs) != len(ys):
+        raise ValueError(
+            f"there must be one value for each breakpoint, got {len(xs)} and {len(ys)}; "
+            "give as many of one as of the other"
+        )
+    for i, (left, right) in enumerate(pairwise(xs)):
+        if left >= right:
+            raise ValueError(
+                f"breakpoints must increase strictly, got {left} before {right} at position {i + 1}; "
+                "sort them and drop repeated ones"
+            )
+    return xs, ys
 
 
 def canonical(xs: Sequence[mpq], ys: Sequence[mpq]) -> tuple[list[mpq], list[mpq]]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -47,24 +46,7 @@ class PiecewiseLinear:
     _hash: int | None
 
     def __init__(self, breakpoints: Iterable[Rational], values: Iterable[Rational]) -> None:
-        xs = [as_rational(x, f"breakpoint {i}") for i, x in enumerate(breakpoints)]
-        ys = [as_rational(y, f"value {i}") for i, y in enumerate(values)]
-        if len(xs) < 2:
-            raise ValueError(
-                f"a function needs at least two breakpoints, got {len(xs)}; give both ends of it"
-            )
-        if len(xs) != len(ys):
-            raise ValueError(
-                f"there must be one value for each breakpoint, got {len(xs)} and {len(ys)}; "
-                "give as many of one as of the other"
-            )
-        for i, (left, right) in enumerate(pairwise(xs)):
-            if left >= right:
-                raise ValueError(
-                    f"breakpoints must increase strictly, got {left} before {right} at position {i + 1}; "
-                    "sort them and drop repeated ones"
-                )
-        self._set(*measures.canonical(xs, ys))
+        self._set(*measures.canonical(*measures.checked(breakpoints, values)))
 
     def _set(self, xs: Sequence[mpq], ys: Sequence[mpq]) -> None:
         object.__setattr__(self, "_breakpoints", tuple(xs))
@@ -188,7 +170,8 @@ class PiecewiseLinear:
         number = as_rational(divisor, "divisor")
         if number == 0:
             raise ValueError("the divisor must not be zero, got 0; divide by another number")
-        return self * (1 / number)
+        quotient: PiecewiseLinear = self * (1 / number)
+        return quotient
 
     def __neg__(self) -> PiecewiseLinear:
         return self * -1
@@ -197,7 +180,8 @@ class PiecewiseLinear:
         return self + (-other if isinstance(other, PiecewiseLinear) else -as_rational(other, "subtrahend"))
 
     def __rsub__(self, other: Rational) -> PiecewiseLinear:
-        return (-self).__add__(other)
+        difference: PiecewiseLinear = -self + other
+        return difference
 
     __radd__ = __add__
     __rmul__ = __mul__
