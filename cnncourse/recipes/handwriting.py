@@ -83,7 +83,7 @@ def setup(budget: Budget, *, root: str | os.PathLike[str] | None = None, device:
         ValueError: if the budget is unknown.
     """
     config = TrainConfig(
-        epochs=15, batch_size=128, peak_lr=0.05, weight_decay=5e-4, warmup_epochs=1, device=device
+        epochs=15, batch_size=256, peak_lr=0.1, weight_decay=5e-4, warmup_epochs=1, device=device
     )
     if budget == "full":
         train, test = (mnist(split, root=root).padded(SIDE) for split in ("train", "test"))
@@ -91,7 +91,7 @@ def setup(budget: Budget, *, root: str | os.PathLike[str] | None = None, device:
     if budget not in ("smoke", "book"):
         raise ValueError(f"budget must be 'smoke', 'book' or 'full', got {budget!r}")
     train, test = (digits(split, side=SIDE) for split in ("train", "test"))
-    config = replace(config, epochs=20, batch_size=32)
+    config = replace(config, epochs=20, batch_size=32, peak_lr=0.05)
     if budget == "smoke":
         train, test, config = train.select(slice(200)), test.select(slice(100)), replace(config, epochs=3)
     return Setup(train=train, test=test, config=config, max_shift=2)
