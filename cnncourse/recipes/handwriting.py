@@ -170,6 +170,8 @@ def run_recorded(
         raise ValueError(f"seeds must be different numbers, at least one, got {list(seeds)}")
     where = str(resolve_device(device))
     plan = setup(budget, root=root, device=where)
+    # Asked before the run: files may change while it lasts, but what was loaded does not.
+    conditions = provenance(device=where, threads=torch.get_num_threads() if where == "cpu" else None)
     t_start = perf_counter()
     curves, results = [], dict[str, Any](test_accuracy=[], test_errors=[], test_loss=[], train_seconds=[])
     parameters = 0
@@ -188,7 +190,6 @@ def run_recorded(
         answers = f"{measured.accuracy:.2%} of {measured.images:,} test images"
         report(f"seed {seed}: {answers}, {measured.errors} errors")
     settings = {key: value for key, value in asdict(plan.config).items() if key not in ("seed", "device")}
-    conditions = provenance(device=where, threads=torch.get_num_threads() if where == "cpu" else None)
     return Record(
         name=name,
         title=title,
