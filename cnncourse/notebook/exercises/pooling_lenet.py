@@ -178,7 +178,7 @@ def receptive_field(answer: Any) -> Feedback:
         7: "That is three convolutions alone. Each pooling layer widens the field, and doubles "
         "the steps after it.",
         108: "Kernels do not multiply. Add (k − 1) · jump, layer by layer.",
-        22: "You used the jump *after* each pooling layer for that layer itself. Its own window "
+        21: "You used the jump *after* each pooling layer for that layer itself. Its own window "
         "still has the old step.",
         10: "That is the field after the second pooling layer. One convolution, with a jump of 4, "
         "is still to come.",
