@@ -59,13 +59,18 @@ def _record(arguments: argparse.Namespace) -> int:
             f"the course's own records are full runs, so budget {arguments.budget!r} needs --output FOLDER"
         )
     recipe = importlib.import_module(RECIPES[arguments.name])
-    record = recipe.run(
-        arguments.budget,
-        seeds=arguments.seeds,
-        root=arguments.data_root,
-        device=arguments.device,
-        report=lambda line: print(line, file=sys.stderr, flush=True),
-    )
+    from cnncourse.training import TrainingError
+
+    try:
+        record = recipe.run(
+            arguments.budget,
+            seeds=arguments.seeds,
+            root=arguments.data_root,
+            device=arguments.device,
+            report=lambda line: print(line, file=sys.stderr, flush=True),
+        )
+    except TrainingError as error:
+        raise ValueError(f"{arguments.name}: {error}") from error
     path = records.save(record, arguments.output)
     print(
         json.dumps(record.to_dict(), ensure_ascii=False)

@@ -5,11 +5,12 @@ NIPS 2016, arXiv:1701.04128.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from cnncourse.inspection.hooks import captured, evaluating
+from cnncourse.inspection.hooks import evaluating, find_layer, observed
 from cnncourse.inspection.tables import html_table, text_table
 
 TWO_SIGMA = 0.9545
@@ -91,11 +92,16 @@ def effective_receptive_field(
     Book: pooling_lenet
     """
     pixels = images.detach().clone().requires_grad_(True)
-    with captured(model, layer) as kept, evaluating(model), torch.enable_grad():
+    kept: list[Tensor] = []
+
+    def keep(_name: str, _inputs: Any, output: Tensor) -> None:
+        kept[:] = [output.clone()]  # an activation behind the layer may work in place
+
+    with observed({"": find_layer(model, layer)}, keep), evaluating(model), torch.enable_grad():
         model(pixels)
     if not kept:
         raise ValueError(f"layer {layer} takes no part in the forward pass of {type(model).__name__}")
-    maps = next(iter(kept.values()))
+    maps = kept[0]
     if maps.ndim != 4:
         raise ValueError(
             f"the layer must give maps (N, C, H, W), got {tuple(maps.shape)}; choose an earlier one"

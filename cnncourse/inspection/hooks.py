@@ -42,7 +42,8 @@ def captured(model: nn.Module, *layers: str | nn.Module) -> Iterator[dict[str, T
         *layers: names or modules; see :func:`find_layer`.
 
     Yields:
-        A dictionary from the layer's name to its latest output, with its gradient history.
+        A dictionary from the layer's name to its latest output, with its gradient history: the very tensor
+        that the next layer reads, so an activation that works in place changes it.
 
     Raises:
         ValueError: if a layer is not part of the model.

@@ -105,6 +105,17 @@ def test_missing_data_and_unwritable_output(tmp_path, capsys, monkeypatch):
     assert bad in capsys.readouterr().err
 
 
+def test_training_that_fails_is_explained(monkeypatch, capsys):
+    def diverge(*_arguments, **_keywords):
+        from cnncourse.training import TrainingError
+
+        raise TrainingError("the loss must be a finite number, got nan")
+
+    monkeypatch.setattr("cnncourse.recipes.mlp_mnist.run", diverge)
+    assert main(["record", "mlp-mnist"]) == 2
+    assert "mlp-mnist: the loss must be a finite number" in capsys.readouterr().err
+
+
 def test_ctrl_c(monkeypatch, capsys):
     def interrupt(*_arguments, **_keywords):
         raise KeyboardInterrupt

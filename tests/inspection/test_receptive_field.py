@@ -134,6 +134,16 @@ def test_effective_field_leaves_the_model_alone_and_refuses_nonsense():
         effective_receptive_field(model, nn.Conv2d(1, 1, 1), images)
 
 
+def test_activations_in_place_do_not_change_what_is_measured():
+    torch.manual_seed(0)
+    conv, images = nn.Conv2d(1, 4, 3), torch.randn(2, 1, 8, 8)
+    alone = effective_receptive_field(nn.Sequential(conv), "0", images)
+    followed = effective_receptive_field(nn.Sequential(conv, nn.ReLU(inplace=True)), "0", images)
+    assert_close(followed.heat, alone.heat)
+    chain = receptive_field(nn.Sequential(conv, nn.ReLU(inplace=True), nn.MaxPool2d(2)), (1, 1, 8, 8))
+    assert [row.size for row in chain] == [3, 4]
+
+
 def test_tables():
     field = receptive_field(LeNet5(), (1, 1, 32, 32))
     assert "14 × 14" in str(field)
