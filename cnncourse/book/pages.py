@@ -1,0 +1,32 @@
+"""What every page ships: the course's style sheets instead of icon fonts, one search, no foreign host."""
+
+from pathlib import Path
+
+from sphinx.application import Sphinx
+from sphinx.config import Config
+
+import cnncourse.notebook
+
+__all__ = ["setup_pages"]
+
+_HERE = Path(__file__).parent
+
+
+def _configure(app: Sphinx, config: Config) -> None:
+    config.templates_path.insert(0, str(_HERE / "templates"))
+    config.html_static_path += [
+        str(_HERE / "static"),
+        str(Path(cnncourse.notebook.__path__[0]) / "course.css"),
+    ]
+    # Changed here, in place: set in _config.yml they would drop the repository's address and the Colab button.
+    config.html_theme_options |= {"navbar_persistent": [], "navbar_center": [], "navbar_end": []}
+    config.html_context.setdefault("default_mode", "auto")
+
+
+def setup_pages(app: Sphinx) -> None:
+    """Register templates, style sheets and the trimming of pages with Sphinx."""
+    app.connect("config-inited", _configure, priority=900)
+    for sheet in ("course.css", "layout.css", "icons.css"):
+        app.add_css_file(sheet, priority=900)
+    # Jupyter Book passes this option even when the extension it belongs to is not loaded.
+    app.add_config_value("comments_config", {}, "env")

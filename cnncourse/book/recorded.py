@@ -1,0 +1,34 @@
+"""The appendix of recorded runs: what ``data/results`` holds, with its provenance."""
+
+from pathlib import Path
+
+from docutils import nodes
+from sphinx.util.docutils import SphinxDirective
+
+from cnncourse import records
+from cnncourse.book.course import Course
+
+__all__ = ["RecordedRuns"]
+
+
+class RecordedRuns(SphinxDirective):
+    """``{recorded-runs}``: every record as a table, with the command that makes it again."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return one section a record, in the order of the files."""
+        folder = Course(Path(self.env.srcdir)).root / "data" / "results"
+        names = records.available(folder)
+        if not names:
+            return [nodes.paragraph("", "Nothing has been recorded yet.")]
+        result: list[nodes.Node] = []
+        for name in names:
+            path = folder / f"{name}.json"
+            self.env.note_dependency(str(path))
+            record = records.load(name, folder)
+            section = nodes.section(ids=[f"record-{name}"], names=[f"record-{name}"])
+            section += nodes.title("", record.title)
+            command = nodes.literal("", f"python -m cnncourse record {name}")
+            section += nodes.paragraph("", "Recorded by ", command, nodes.Text("."))
+            section += nodes.raw("", record._repr_html_(), format="html")
+            result.append(section)
+        return result
