@@ -16,7 +16,10 @@ from cnncourse.book.course import Course
 from cnncourse.book.execute import NotebookError
 from cnncourse.paths import course_root
 
-__all__ = ["BuildError", "add_parsers", "build", "html_folder"]
+__all__ = ["JUPYTER_BOOK", "BuildError", "add_parsers", "build", "html_folder"]
+
+JUPYTER_BOOK = (sys.executable, "-c", "from jupyter_book.cli.main import main; main()")
+"""The command of this very environment, also when its scripts are not on the path."""
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _COMPLAINT = re.compile(r"\b(WARNING|ERROR|CRITICAL|Traceback)\b")
@@ -50,7 +53,7 @@ def build(root: Path, *, config: Path | None = None, out: Path | None = None) ->
     """
     folder = html_folder(out or root)
     shutil.rmtree(folder.parent, ignore_errors=True)
-    command = [sys.executable, "-m", "jupyter_book", "build", str(root), "--all", "-W", "-n", "--keep-going"]
+    command = [*JUPYTER_BOOK, "build", str(root), "--all", "-W", "-n", "--keep-going"]
     command += ["--path-output", str(out or root)]
     command += ["--config", str(config)] if config is not None else []
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -49,8 +49,8 @@ def check_html(folder: Path, course: Course) -> list[str]:
         course: the checkout it was built from.
 
     Returns:
-        Faults: missing or empty pages, tracebacks, links and anchors that lead nowhere, files that are not there or lie on
-        another host, Colab links to notebooks that do not exist.
+        Faults: missing or empty pages, tracebacks, links and anchors that lead nowhere, files that are not there or
+        lie on another host, Colab links to notebooks that do not exist.
     """
     pages = {path: _Page(path) for path in sorted(folder.rglob("*.html")) if "_static" not in path.parts}
     faults = []

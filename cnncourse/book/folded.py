@@ -38,7 +38,7 @@ def _close_summary(self: HTML5Translator, _node: summary) -> None:
 class FoldDropdowns(SphinxPostTransform):
     """Turn every solution and admonition of class ``dropdown`` into ``<details>``."""
 
-    default_priority = 300  # after sphinx-exercise has put numbers into titles (20 to 22)
+    default_priority = 300  # type: ignore[assignment]  # after sphinx-exercise has put numbers into titles (20 to 22)
     formats = ("html",)
 
     def run(self, **_kwargs: Any) -> None:
@@ -53,11 +53,11 @@ class FoldDropdowns(SphinxPostTransform):
 
     def _fold(self, node: nodes.Element) -> None:
         title, *content = node.children
-        fold = details(ids=node["ids"], names=node["names"])
+        fold = details(ids=node["ids"], names=node["names"])  # type: ignore[no-untyped-call]
         kinds = [name for name in node["classes"] if name != "dropdown"]
         fold["classes"] = ["admonition", *kinds]
         # A link inside a summary would be a control inside a control.
-        fold += summary("", title.astext(), classes=["admonition-title"])
+        fold += summary("", title.astext(), classes=["admonition-title"])  # type: ignore[no-untyped-call]
         fold += content
         node.replace_self(fold)
 

@@ -43,7 +43,7 @@ def _raw(html: str) -> nodes.raw:
 class CourseOutputs(SphinxTransform):
     """Replace the raw HTML of figures, players and claims by nodes that can be numbered, linked and cited."""
 
-    default_priority = 400  # after the gated exercises are merged (10), before anchors are resolved (879)
+    default_priority = 400  # type: ignore[assignment]  # after the gated exercises are merged (10), before anchors are resolved (879)
 
     def apply(self, **_kwargs: Any) -> None:
         """Walk over the outputs of the document."""

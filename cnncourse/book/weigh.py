@@ -5,7 +5,6 @@ import gzip
 import json
 import re
 import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 import yaml
 from bs4 import BeautifulSoup
 
-from cnncourse.book.build import build
+from cnncourse.book.build import JUPYTER_BOOK, build
 from cnncourse.book.course import Course
 from cnncourse.book.execute import NotebookError
 from cnncourse.paths import course_root
@@ -100,7 +99,7 @@ def default_config(course: Course) -> dict[str, Any]:
 def _default_build(course: Course, folder: Path) -> Path:
     config = folder / "_config.yml"
     config.write_text(yaml.safe_dump(default_config(course)), encoding="utf-8")
-    command = [sys.executable, "-m", "jupyter_book", "build", str(course.root), "--all", "--keep-going"]
+    command = [*JUPYTER_BOOK, "build", str(course.root), "--all", "--keep-going"]
     command += ["--path-output", str(folder), "--config", str(config)]
     subprocess.run(command, capture_output=True, check=False)
     return folder / "_build" / "html"
