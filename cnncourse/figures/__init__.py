@@ -4,6 +4,7 @@ from cnncourse.figures.architecture import architecture
 from cnncourse.figures.curves import bars, curves
 from cnncourse.figures.display import figure_html, inline_svg, show
 from cnncourse.figures.images import image, image_grid, number_grid
+from cnncourse.figures.piecewise import crossings, gap, piecewise, wrong_side
 from cnncourse.figures.receptive import framed_image
 from cnncourse.figures.style import COLOURS, SERIES, new_figure, subplots
 
@@ -12,14 +13,18 @@ __all__ = [
     "SERIES",
     "architecture",
     "bars",
+    "crossings",
     "curves",
     "figure_html",
     "framed_image",
+    "gap",
     "image",
     "image_grid",
     "inline_svg",
     "new_figure",
     "number_grid",
+    "piecewise",
     "show",
     "subplots",
+    "wrong_side",
 ]

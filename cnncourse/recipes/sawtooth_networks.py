@@ -5,7 +5,6 @@ Networks of one shape are one batch of matrices; training 25 of them costs littl
 
 import itertools
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
