@@ -22,7 +22,7 @@ def pieces_of_sum_bound(*pieces: int) -> int:
     """The most pieces a sum of functions on one interval (or on R) can have: 1 + sum of (p_i - 1).
 
     A function with p pieces has p - 1 breakpoints, and a breakpoint of the sum is a breakpoint of a summand.
-    The weaker p + q of Telgarsky 2016, lemma 2.3, arXiv:1602.04485, is often enough.
+    The weaker p + q of Telgarsky 2016, section 3, arXiv:1602.04485, is often enough.
 
     Args:
         pieces: the number of pieces of each summand, each >= 1; at least one summand.
@@ -44,7 +44,7 @@ def pieces_of_composition_bound(outer: int, inner: int) -> int:
     """The most pieces a composition can have: the product.
 
     On each of the ``inner`` pieces of g the values run monotonically through an interval, which meets at most
-    ``outer`` pieces of f. Telgarsky 2016, lemma 2.3, arXiv:1602.04485. The sawtooth reaches it: 2^n pieces
+    ``outer`` pieces of f. Telgarsky 2016, section 3, arXiv:1602.04485. The sawtooth reaches it: 2^n pieces
     after 2^k give 2^(n+k).
 
     Args:
@@ -93,7 +93,7 @@ def max_pieces_deep(widths: Sequence[int]) -> int:
     ReLU is 0 or the identity. So P becomes at most P (w + 1), and a linear output adds nothing. Connections
     that skip layers change nothing in the argument.
 
-    It implies Telgarsky's (2W)^L for L layers of width W >= 1 (2016, lemma 2.1, arXiv:1602.04485), since W +
+    It implies Telgarsky's (2W)^L for L layers of width W >= 1 (2016, section 3, arXiv:1602.04485), since W +
     1 <= 2W. It is reached by L = 1 and by the tent map's two units a layer only up to constants:
     narrow_sawtooth has 2^n pieces on [0, 1] where the bound is 3^n. Montúfar et al. 2014, arXiv:1402.1869,
     show that W^L can be reached.

@@ -208,8 +208,8 @@ def _relu(
     cut = ((ends[0] < 0) & (ends[1] > 0)) | ((ends[0] > 0) & (ends[1] < 0))
     new_breakpoints = [breakpoints[0]]
     source: list[int] = []  # for each new interval, the old one it lies in
-    for p, is_cut in enumerate(cut.any(axis=0).tolist()):
-        if is_cut:
+    for p in range(len(breakpoints) - 1):
+        if bool(cut[:, p].any()):
             zeros = {mpq(-offsets[j, p], slopes[j, p]) for j in np.flatnonzero(cut[:, p])}
             new_breakpoints += sorted(zeros)
             source += [p] * len(zeros)

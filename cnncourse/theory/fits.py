@@ -1,11 +1,10 @@
 """Good approximations with few pieces: how close t affine pieces come to a given piecewise-linear function.
 
-Finding the best continuous t-piece function with free knots is not a convex problem, so what is returned here
-is the best one
-*found*; its distance is then computed exactly, and :func:`cnncourse.theory.l1_lower_bound` says how much
-better any other could be. The search is deterministic: a dynamic programme over a grid of knots and heights
+Finding the best continuous t-piece function with free knots is not a convex problem, so what is returned is
+the best one *found*. Its distance is exact, and :func:`cnncourse.theory.l1_lower_bound` says how much better
+any other function could be. The search is deterministic: a dynamic programme over a grid of knots and heights
 gives the best chain of t segments on that grid, a quasi-Newton descent then moves knots and heights freely,
-and the result is rounded to dyadic rationals.
+and the result is rounded to rationals.
 """
 
 from collections.abc import Callable
@@ -21,17 +20,17 @@ from cnncourse.theory.rational import natural_number
 
 Floats = NDArray[np.float64]
 
-GRID_KNOTS = 97
+GRID_KNOTS = 129
 """About how many places the dynamic programme has for a knot."""
 
 HEIGHTS = (-0.25, 0.0, 0.25, 0.5, 0.75, 1.0, 1.25)
 """Values that it may take there: 0 is the bottom of the target's range, 1 the top."""
 
-MOST_STEPS = 300
-"""Steps of the descent; it usually stops long before."""
+TOLERANCES = {"maxiter": 300, "maxcor": 20, "ftol": 1e-13, "gtol": 1e-9}
+"""When the descent stops; usually long before its 300 steps."""
 
 ROUNDING = 2**24
-"""Knots and values of the result are multiples of 1 / ROUNDING of the interval and of the range."""
+"""Knots and values that were searched for are multiples of 1/2^24 of the interval and of the range."""
 
 
 def best_fit(target: PiecewiseLinear, pieces: int, norm: str = "l1") -> PiecewiseLinear:
@@ -43,10 +42,9 @@ def best_fit(target: PiecewiseLinear, pieces: int, norm: str = "l1") -> Piecewis
         norm: ``"l1"`` or ``"l2"``, the distance on the target's interval that is to be small.
 
     Returns:
-        A function with at most t pieces, never worse than the best constant with value at the middle of the
-        range, than a fit with fewer pieces, or than an exact copy of the target's first pieces followed by a
-        flat one. Its distance to the target is exact: ``fit.l1_distance(target)``. It is a proved upper bound
-        on the best possible one.
+        A function with at most t pieces, never worse than a fit with fewer pieces or the constant at the middle
+        of the range. Its distance to the target, ``fit.l1_distance(target)``, is exact, and so is a proved upper
+        bound on the distance of the best function there is.
 
     Raises:
         ValueError: if the number of pieces is not positive or the norm is unknown.
@@ -60,11 +58,16 @@ def best_fit(target: PiecewiseLinear, pieces: int, norm: str = "l1") -> Piecewis
         raise ValueError(f'norm must be "l1" or "l2", got {norm!r}; choose one')
     if pieces >= target.pieces():
         return target
-    for fewer in range(
-        1, pieces
-    ):  # each fit may fall back on the one before it; this fills the cache in order
-        _best_fit(target, fewer, norm)
-    return _best_fit(target, pieces, norm)
+    (a, b), (low, high) = target.interval, target.range
+    unit = PiecewiseLinear(
+        [(x - a) / (b - a) for x in target.breakpoints], [(y - low) / (high - low) for y in target.values]
+    )
+    for fewer in range(1, pieces):  # each fit starts from the one before it; this fills the cache in order
+        _best_fit(unit, fewer, norm)
+    fit = _best_fit(unit, pieces, norm)
+    return PiecewiseLinear(
+        [a + (b - a) * x for x in fit.breakpoints], [low + (high - low) * y for y in fit.values]
+    )
 
 
 def fit_distance(fit: PiecewiseLinear, target: PiecewiseLinear, norm: str = "l1") -> mpq:
@@ -85,43 +88,53 @@ def fit_distance(fit: PiecewiseLinear, target: PiecewiseLinear, norm: str = "l1"
 
 @lru_cache(maxsize=4096)
 def _best_fit(target: PiecewiseLinear, pieces: int, norm: str) -> PiecewiseLinear:
-    """The best of everything tried; each number of pieces starts where the one before it ended."""
+    """The best of everything tried for a target from the unit interval onto the unit interval."""
     chain = _chains(target, norm)(pieces)
+    finished = [_rounded(*chain), *_copies(target, pieces)]
     starts = [chain, *(_arrays(fit) for fit in _copies(target, pieces))]
-    candidates = [_rounded(target, *_descend(target, *start, norm)) for start in starts]
-    candidates += [_rounded(target, *chain), *_copies(target, pieces)]
     if pieces > 1:
-        candidates.append(_best_fit(target, pieces - 1, norm))
+        before = _best_fit(target, pieces - 1, norm)
+        finished.append(before)
+        starts.append(_with_one_more_knot(before, target))
+    candidates = finished + [_rounded(*_descend(target, *start, norm)) for start in starts]
     return min(candidates, key=lambda fit: fit_distance(fit, target, norm))
 
 
 def _copies(target: PiecewiseLinear, pieces: int) -> list[PiecewiseLinear]:
     """The constant at the middle of the range, and the target's first pieces followed by that constant."""
-    low, high = target.range
-    middle = (low + high) / 2
-    a, b = target.interval
-    fits = [PiecewiseLinear.constant(middle, (a, b))]
+    middle = mpq(1, 2)
+    fits = [PiecewiseLinear.constant(middle)]
     xs, ys = target.breakpoints, target.values
     if pieces > 1:
         before, after = ys[pieces - 2], ys[pieces - 1]
         if (before - middle) * (after - middle) < 0:
             bend = xs[pieces - 2] + (xs[pieces - 1] - xs[pieces - 2]) * (middle - before) / (after - before)
-            fits.append(PiecewiseLinear([*xs[: pieces - 1], bend, b], [*ys[: pieces - 1], middle, middle]))
+            fits.append(PiecewiseLinear([*xs[: pieces - 1], bend, 1], [*ys[: pieces - 1], middle, middle]))
     return fits
+
+
+def _with_one_more_knot(fit: PiecewiseLinear, target: PiecewiseLinear) -> tuple[Floats, Floats]:
+    """The fit with a knot set where it is furthest from the target, at the target's height."""
+    knots, heights = _arrays(fit)
+    error = fit - target
+    worst = max(error.breakpoints[1:-1], key=lambda x: abs(error(x)), default=mpq(1, 2))
+    if worst in fit.breakpoints:  # the knot is there already: give it company half-way to the next one
+        place = fit.breakpoints.index(worst)
+        worst = (worst + fit.breakpoints[place + 1]) / 2
+    position = int(np.searchsorted(knots, float(worst)))
+    return np.insert(knots, position, float(worst)), np.insert(heights, position, float(target(worst)))
 
 
 def _arrays(function: PiecewiseLinear) -> tuple[Floats, Floats]:
     return np.array([float(x) for x in function.breakpoints]), np.array([float(y) for y in function.values])
 
 
-def _rounded(target: PiecewiseLinear, knots: Floats, heights: Floats) -> PiecewiseLinear:
-    """The polygon with rational coordinates, on the target's exact interval; knots that coincide become one."""
-    (a, b), (low, high) = target.interval, target.range
-    points: dict[mpq, mpq] = {}
-    for x, y in zip(knots.tolist(), heights.tolist(), strict=True):
-        place = mpq(round((x - float(a)) / float(b - a) * ROUNDING), ROUNDING)
-        level = mpq(round((y - float(low)) / float(high - low) * ROUNDING), ROUNDING)
-        points[a + (b - a) * min(max(place, mpq(0)), mpq(1))] = low + (high - low) * level
+def _rounded(knots: Floats, heights: Floats) -> PiecewiseLinear:
+    """The polygon with rational coordinates; knots that round to the same place become one."""
+    points = {
+        mpq(round(x * ROUNDING), ROUNDING): mpq(round(y * ROUNDING), ROUNDING)
+        for x, y in zip(knots.tolist(), heights.tolist(), strict=True)
+    }
     xs = sorted(points)
     return PiecewiseLinear(xs, [points[x] for x in xs])
 
@@ -140,8 +153,7 @@ def _chains(target: PiecewiseLinear, norm: str) -> Callable[[int], tuple[Floats,
         parts = max(1, round((GRID_KNOTS - 1) / (len(corners) - 1)))
         fractions = np.arange(parts) / parts
         knots = np.append((corners[:-1, None] + np.diff(corners)[:, None] * fractions).ravel(), corners[-1])
-    low, high = (float(y) for y in target.range)
-    heights = low + (high - low) * np.asarray(HEIGHTS)
+    heights = np.asarray(HEIGHTS)
     cost = _segment_costs(target.sample(knots), knots, heights, norm)
     K, H = len(knots), len(heights)
     best = np.full(K * H, np.inf)
@@ -191,32 +203,28 @@ def _segment_costs(values: Floats, knots: Floats, heights: Floats, norm: str) ->
 def _descend(target: PiecewiseLinear, knots: Floats, heights: Floats, norm: str) -> tuple[Floats, Floats]:
     """Move knots and heights downhill in the exact distance (in floats) until nothing improves.
 
-    The widths between knots are parametrised by a softmax, so that they stay positive and add up to the
-    interval.
+    The widths between knots are parametrised by a softmax, so that they stay positive and add
+    up to 1.
     """
     import scipy.optimize  # late: slow to import, and only fits need it
 
     minimize: Callable[..., Any] = scipy.optimize.minimize
-    a, b = float(knots[0]), float(knots[-1])
     corners, values = _arrays(target)
     count = len(knots) - 1
 
     def unpack(parameters: Floats) -> tuple[Floats, Floats, Floats]:
         shares = np.exp(parameters[:count] - parameters[:count].max())
         shares /= shares.sum()
-        inner = a + (b - a) * np.cumsum(shares)[:-1]
-        return np.concatenate([[a], inner, [b]]), parameters[count:], shares
+        return np.concatenate([[0.0], np.cumsum(shares)[:-1], [1.0]]), parameters[count:], shares
 
     def objective(parameters: Floats) -> tuple[float, Floats]:
         at, ys, shares = unpack(parameters)
         distance, by_knot, by_height = _distance_and_gradient(corners, values, at, ys, norm)
-        by_share = (b - a) * np.cumsum(by_knot[:0:-1])[::-1]  # a share moves every knot to its right
+        by_share = np.cumsum(by_knot[:0:-1])[::-1]  # a share moves every knot to its right
         return distance, np.concatenate([shares * (by_share - shares @ by_share), by_height])
 
-    start = np.concatenate([np.log(np.maximum(np.diff(knots) / (b - a), 1e-9)), heights])
-    found = minimize(
-        objective, start, jac=True, method="L-BFGS-B", options={"maxiter": MOST_STEPS, "maxcor": 20}
-    )
+    start = np.concatenate([np.log(np.maximum(np.diff(knots), 1e-9)), heights])
+    found = minimize(objective, start, jac=True, method="L-BFGS-B", options=TOLERANCES)
     at, ys, _ = unpack(found.x)
     return at, ys
 

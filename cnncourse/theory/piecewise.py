@@ -39,6 +39,7 @@ class PiecewiseLinear:
     """
 
     __slots__ = ("_breakpoints", "_floats", "_hash", "_values")
+    __array_ufunc__ = None  # lets numpy's numbers stand on the left of * and +
 
     _breakpoints: tuple[mpq, ...]
     _values: tuple[mpq, ...]
