@@ -18,14 +18,16 @@ _PROGRESS = re.compile(r".*(\d+%\|.*\||\d+it) ?.*\[.*\]\s*")
 _WARNING = re.compile(r"\b\w*Warning: .*")
 _ADDRESS = re.compile(r"<.* at 0x[0-9a-f]{6,}.*>")
 _SVG = re.compile(r"<svg.*?</svg>", re.DOTALL)
+_GENERATED = ("run-line", "parameters", "setup")
 _KEPT_METADATA = ("accelerator", "cnncourse", "colab")
 
 
 def normalise(notebook: NotebookNode) -> NotebookNode:
     """Return the notebook in its stored form; doing it twice changes nothing more.
 
-    Cell identifiers follow from the cells' content, execution counts from their order. Timestamps, widget
-    state, progress bars and the style sheet that the set-up cell shows are dropped, streams are joined.
+    Cell identifiers follow from the cells' content or, where that is generated, from their tag; execution
+    counts from their order. Empty cells, timestamps, widget state, progress bars and the style sheet that the
+    set-up cell shows are dropped, streams are joined.
 
     Args:
         notebook: as executed; stays as it is.
@@ -37,16 +39,15 @@ def normalise(notebook: NotebookNode) -> NotebookNode:
     cells = []
     count = 0
     for cell in notebook.cells:
-        source = "\n".join(line.rstrip() for line in cell.source.strip("\n").splitlines())
-        if not source.strip():
+        source = cell.source.strip("\n").rstrip()
+        if not source:
             continue
-        digest = hashlib.sha256(f"{cell.cell_type}\n{source}".encode()).hexdigest()[:8]
+        tags = list(dict.fromkeys(cell.metadata.get("tags", [])))
+        digest = next((tag for tag in _GENERATED if tag in tags), "") or _digest(cell.cell_type, source)
         seen[digest] += 1
         identifier = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
-        stored: dict[str, Any] = {"cell_type": cell.cell_type, "id": identifier, "metadata": {}}
-        if cell.metadata.get("tags"):
-            stored["metadata"]["tags"] = list(dict.fromkeys(cell.metadata["tags"]))
-        stored["source"] = source
+        stored: dict[str, Any] = {"cell_type": cell.cell_type, "id": identifier, "source": source}
+        stored["metadata"] = {"tags": tags} if tags else {}
         if cell.cell_type == "code":
             count += 1
             stored["execution_count"] = count
@@ -59,6 +60,10 @@ def normalise(notebook: NotebookNode) -> NotebookNode:
     metadata["language_info"] = {"name": "python", "pygments_lexer": "ipython3"}
     normal: NotebookNode = _node({"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5})
     return normal
+
+
+def _digest(kind: str, source: str) -> str:
+    return hashlib.sha256(f"{kind}\n{source}".encode()).hexdigest()[:8]
 
 
 def _node(value: Any) -> Any:

@@ -1,16 +1,13 @@
 """``refresh``: run the chapters, and store what they show in one form that changes only when they do."""
 
 import argparse
-import os
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
-import nbformat
 from nbformat import NotebookNode
 
 import cnncourse
@@ -19,6 +16,7 @@ from cnncourse.book.execute import NotebookError, execute, longest_first
 from cnncourse.book.normalise import figure_bytes, normalise, refuse_litter
 from cnncourse.book.run_line import run_line, settle_timing
 from cnncourse.book.setup_cell import SETUP_TAGS, setup_cell
+from cnncourse.book.storage import read_notebook, serialise, write_atomically
 from cnncourse.paths import course_root
 
 __all__ = ["MAX_FIGURE_BYTES", "MAX_NOTEBOOK_BYTES", "add_parsers", "refresh", "refresh_notebook"]
@@ -26,27 +24,6 @@ __all__ = ["MAX_FIGURE_BYTES", "MAX_NOTEBOOK_BYTES", "add_parsers", "refresh", "
 MAX_NOTEBOOK_BYTES = 1_500_000
 MAX_FIGURE_BYTES = 400_000
 PARAMETERS = 'BUDGET = "auto"'
-
-
-def read_notebook(path: Path) -> NotebookNode:
-    """Return a notebook.
-
-    Args:
-        path: an ``.ipynb`` file.
-
-    Returns:
-        The notebook as format 4.
-
-    Raises:
-        NotebookError: if there is no such file, or it is no notebook.
-    """
-    try:
-        notebook: NotebookNode = nbformat.read(path, as_version=4)
-    except FileNotFoundError:
-        raise NotebookError(f"{path.stem}: there is no notebook {path}") from None
-    except (nbformat.reader.NotJSONError, nbformat.ValidationError, AttributeError, KeyError) as error:
-        raise NotebookError(f"{path.stem}: {path} is not a notebook: {error}") from error
-    return notebook
 
 
 def _tagged(notebook: NotebookNode, tag: str) -> list[NotebookNode]:
@@ -92,7 +69,7 @@ def refresh_notebook(path: Path, *, repository: str, write: bool = True) -> str:
         cell.source = run_line(record, slug=slug)
     normal = normalise(fresh)
     refuse_litter(normal, slug=slug)
-    content = (nbformat.writes(normal) + "\n").encode()
+    content = serialise(normal)
     figures = figure_bytes(normal)
     for size, limit, what in (
         (figures, MAX_FIGURE_BYTES, "figures"),
@@ -111,27 +88,6 @@ def refresh_notebook(path: Path, *, repository: str, write: bool = True) -> str:
         f"{len(content) / 1e3:.0f} kB, figures {figures / 1e3:.0f} kB, "
         + ("unchanged" if not changed else "written" if write else "would change")
     )
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace a file so that at every instant either the old or the new content is there, whole.
-
-    Args:
-        path: file to write.
-        content: of the file.
-    """
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(path.stat().st_mode if path.exists() else 0o644)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def _stored_seconds(path: Path) -> float | None:
