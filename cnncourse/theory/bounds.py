@@ -93,10 +93,9 @@ def max_pieces_deep(widths: Sequence[int]) -> int:
     ReLU is 0 or the identity. So P becomes at most P (w + 1), and a linear output adds nothing. Connections
     that skip layers change nothing in the argument.
 
-    It implies Telgarsky's (2W)^L for L layers of width W >= 1 (2016, section 3, arXiv:1602.04485), since W +
-    1 <= 2W. It is reached by L = 1 and by the tent map's two units a layer only up to constants:
-    narrow_sawtooth has 2^n pieces on [0, 1] where the bound is 3^n. Montúfar et al. 2014, arXiv:1402.1869,
-    show that W^L can be reached.
+    It implies Telgarsky's (2W)^L for L layers of width W >= 1 (2016, section 3, arXiv:1602.04485), since
+    W + 1 <= 2W. For one layer it is reached. With two units a layer, narrow_sawtooth(n) has 2^n pieces on [0,
+    1] where the bound is 3^n; that W^L is possible for every W is in Montúfar et al. 2014, arXiv:1402.1869.
 
     Args:
         widths: number of ReLU units of each hidden layer, from input to output; each >= 1. Empty: an affine

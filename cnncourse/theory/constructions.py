@@ -161,9 +161,9 @@ def shallow_network_of(function: PiecewiseLinear, *, dtype: torch.dtype = torch.
     """A given t-piece function as a ReLU network with one hidden layer of at most t units.
 
     Every continuous piecewise-linear function is such a network (Arora et al. 2018, arXiv:1611.01491,
-    section 2): one unit at the left end carries the first slope, one at each inner breakpoint carries the change of
-    slope there. If the first slope is 0 its unit is left out and t - 1 units remain (one is kept for a
-    constant, so that there is a hidden layer).
+    section 2): one unit at the left end carries the first slope, one at each inner breakpoint carries the
+    change of slope there. If the first slope is 0 its unit is left out and t - 1 units remain (one is kept
+    for a constant, so that there is a hidden layer).
 
     Args:
         function: any continuous piecewise-linear function.

@@ -42,9 +42,9 @@ def best_fit(target: PiecewiseLinear, pieces: int, norm: str = "l1") -> Piecewis
         norm: ``"l1"`` or ``"l2"``, the distance on the target's interval that is to be small.
 
     Returns:
-        A function with at most t pieces, never worse than a fit with fewer pieces or the constant at the middle
-        of the range. Its distance to the target, ``fit.l1_distance(target)``, is exact, and so is a proved upper
-        bound on the distance of the best function there is.
+        A function with at most t pieces, never worse than a fit with fewer pieces or the constant at the
+        middle of the range. Its distance to the target, ``fit.l1_distance(target)``, is exact, and so is a
+        proved upper bound on the distance of the best function there is.
 
     Raises:
         ValueError: if the number of pieces is not positive or the norm is unknown.
