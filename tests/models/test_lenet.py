@@ -10,9 +10,18 @@ from cnncourse.models import LeNet5
 def test_shapes_are_those_beside_the_forward_pass():
     shapes = {row.name: row.shape for row in shape_trace(LeNet5(), (7, 1, 32, 32))}
     assert shapes == {
-        "c1": (7, 6, 28, 28), "act1": (7, 6, 28, 28), "s2": (7, 6, 14, 14),
-        "c3": (7, 16, 10, 10), "act3": (7, 16, 10, 10), "s4": (7, 16, 5, 5), "flatten": (7, 400),
-        "c5": (7, 120), "act5": (7, 120), "f6": (7, 84), "act6": (7, 84), "output": (7, 10),
+        "c1": (7, 6, 28, 28),
+        "act1": (7, 6, 28, 28),
+        "s2": (7, 6, 14, 14),
+        "c3": (7, 16, 10, 10),
+        "act3": (7, 16, 10, 10),
+        "s4": (7, 16, 5, 5),
+        "flatten": (7, 400),
+        "c5": (7, 120),
+        "act5": (7, 120),
+        "f6": (7, 84),
+        "act6": (7, 84),
+        "output": (7, 10),
     }
 
 
