@@ -1,7 +1,9 @@
 """Run a notebook in a kernel of its own, with one thread, and measure what it took."""
 
+import asyncio
 import copy
 import os
+import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +12,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
-__all__ = ["Execution", "NotebookError", "execute", "kernel_environment", "longest_first"]
+__all__ = ["Execution", "NotebookError", "execute", "kernel_environment", "longest_first", "stop_kernels"]
 
 # Two kernels with a thread a core each are slower than one after the other.
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -32,6 +34,9 @@ def _peak_bytes():
     return peak if sys.platform == "darwin" else peak * 1024
 print(_peak_bytes())
 """
+
+
+_clients: set[NotebookClient] = set()
 
 
 class NotebookError(Exception):
@@ -89,6 +94,14 @@ def describe_cell(notebook: NotebookNode, index: int) -> str:
     return f"cell {index + 1} (`{lines[0][:60]}`)"
 
 
+def stop_kernels() -> None:
+    """Kill the kernels of all runs in progress, which then fail (after Ctrl-C, say)."""
+    for client in list(_clients):
+        process = getattr(getattr(client.km, "provisioner", None), "pid", None)
+        if process:
+            os.kill(process, getattr(signal, "SIGKILL", signal.SIGTERM))
+
+
 def execute(notebook: NotebookNode, *, slug: str, folder: Path, timeout: int = 600) -> Execution:
     """Run all cells in a new kernel at budget ``book``.
 
@@ -112,20 +125,13 @@ def execute(notebook: NotebookNode, *, slug: str, folder: Path, timeout: int = 6
         kernel_name="python3",
         store_widget_state=False,
         record_timing=False,
+        shutdown_kernel="immediate",
         resources={"metadata": {"path": str(folder)}},
         extra_arguments=["--HistoryManager.enabled=False", "--IPKernelApp.log_level=ERROR"],
         on_cell_start=lambda cell, cell_index: running.update(cell=cell_index),
     )
-    started = time.perf_counter()
     try:
-        with client.setup_kernel(env=kernel_environment()):
-            for index, cell in enumerate(fresh.cells):
-                client.execute_cell(cell, index)
-            seconds = time.perf_counter() - started
-            probe = NotebookNode(cell_type="code", source=_PEAK, metadata={}, outputs=[])
-            fresh.cells.append(probe)
-            client.execute_cell(probe, len(fresh.cells) - 1, store_history=False)
-            fresh.cells.pop()
+        return asyncio.run(_run_cells(client))  # which closes its event loop, unlike nbclient's own
     except CellExecutionError as error:
         place = describe_cell(fresh, running["cell"])
         raise NotebookError(f"{slug}, {place}: {error.ename}: {error.evalue}") from error
@@ -135,4 +141,20 @@ def execute(notebook: NotebookNode, *, slug: str, folder: Path, timeout: int = 6
     except DeadKernelError as error:
         place = describe_cell(fresh, running["cell"])
         raise NotebookError(f"{slug}, {place}: the kernel died, perhaps for want of memory") from error
-    return Execution(fresh, seconds, int(probe.outputs[0].text))
+    finally:
+        _clients.discard(client)
+
+
+async def _run_cells(client: NotebookClient) -> Execution:
+    notebook = client.nb
+    started = time.perf_counter()
+    async with client.async_setup_kernel(env=kernel_environment()):
+        _clients.add(client)
+        for index, cell in enumerate(notebook.cells):
+            await client.async_execute_cell(cell, index)
+        seconds = time.perf_counter() - started
+        probe = NotebookNode(cell_type="code", source=_PEAK, metadata={}, outputs=[])
+        notebook.cells.append(probe)
+        await client.async_execute_cell(probe, len(notebook.cells) - 1, store_history=False)
+        notebook.cells.pop()
+    return Execution(notebook, seconds, int(probe.outputs[0].text))

@@ -12,9 +12,9 @@ from nbformat import NotebookNode
 
 import cnncourse
 from cnncourse.book.course import Course
-from cnncourse.book.execute import NotebookError, execute, longest_first
+from cnncourse.book.execute import NotebookError, execute, longest_first, stop_kernels
 from cnncourse.book.normalise import figure_bytes, normalise, refuse_litter
-from cnncourse.book.run_line import run_line, settle_timing
+from cnncourse.book.run_line import data_used, run_line, settle_timing
 from cnncourse.book.setup_cell import SETUP_TAGS, setup_cell
 from cnncourse.book.storage import read_notebook, serialise, write_atomically
 from cnncourse.paths import course_root
@@ -30,12 +30,14 @@ def _tagged(notebook: NotebookNode, tag: str) -> list[NotebookNode]:
     return [cell for cell in notebook.cells if tag in cell.metadata.get("tags", [])]
 
 
-def _generate_setup(notebook: NotebookNode, *, slug: str, repository: str) -> None:
+def _prepare(notebook: NotebookNode, *, slug: str, repository: str) -> None:
     for cell in _tagged(notebook, "parameters"):
         if cell.source.strip() != PARAMETERS:
             raise NotebookError(
                 f"{slug}: the cell tagged parameters holds {PARAMETERS} and no more, got {cell.source!r}"
             )
+    if _tagged(notebook, "run-line"):
+        data_used(notebook.metadata.get("cnncourse", {}), slug=slug)
     for cell in _tagged(notebook, "setup"):
         cell.source = setup_cell(slug, repository=repository, version=cnncourse.__version__)
         cell.metadata["tags"] = list(dict.fromkeys([*SETUP_TAGS, *cell.metadata["tags"]]))
@@ -58,7 +60,7 @@ def refresh_notebook(path: Path, *, repository: str, write: bool = True) -> str:
     slug = path.stem
     notebook = read_notebook(path)
     before = path.read_bytes()
-    _generate_setup(notebook, slug=slug, repository=repository)
+    _prepare(notebook, slug=slug, repository=repository)
     execution = execute(notebook, slug=slug, folder=path.parent)
     fresh = execution.notebook
     record = settle_timing(
@@ -123,20 +125,24 @@ def refresh(
     order = longest_first({slug: _stored_seconds(path) for slug, path in by_slug.items()})
     failures = []
     with ThreadPoolExecutor(max_workers=kernels) as pool:
-        futures = {
-            pool.submit(refresh_notebook, by_slug[slug], repository=repository, write=write): slug
-            for slug in order
-        }
-        for future in as_completed(futures):
-            try:
-                line = future.result()
-            except NotebookError as error:
-                failures.append(str(error))
-                continue
-            if line.endswith("would change"):
-                failures.append(line)
-            else:
-                report(line)
+        futures = [
+            pool.submit(refresh_notebook, by_slug[slug], repository=repository, write=write) for slug in order
+        ]
+        try:
+            for future in as_completed(futures):
+                try:
+                    line = future.result()
+                except NotebookError as error:
+                    failures.append(str(error))
+                    continue
+                if line.endswith("would change"):
+                    failures.append(line)
+                else:
+                    report(line)
+        except BaseException:  # Ctrl-C must not wait for what still runs
+            pool.shutdown(wait=False, cancel_futures=True)
+            stop_kernels()
+            raise
     return failures
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from cnncourse.book.execute import NotebookError
 
-__all__ = ["run_line", "settle_timing"]
+__all__ = ["data_used", "run_line", "settle_timing"]
 
 
 def _two_digits(value: float) -> float:
@@ -46,6 +46,28 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds >= 120 else f"{seconds / 60:.1f} min"
 
 
+def data_used(record: Mapping[str, Any], *, slug: str) -> str:
+    """Return what the author wrote about the chapter's data.
+
+    Args:
+        record: the notebook's metadata ``cnncourse``.
+        slug: the chapter's name, for messages.
+
+    Returns:
+        A phrase without a full stop.
+
+    Raises:
+        NotebookError: if nothing is said.
+    """
+    data = record.get("data")
+    if not isinstance(data, str) or not data.strip():
+        raise NotebookError(
+            f"{slug}: the notebook's metadata must say which data it uses, as "
+            '{"cnncourse": {"data": "scikit-learn\'s digits, which come with it"}}'
+        )
+    return data.strip().rstrip(".")
+
+
 def run_line(record: Mapping[str, Any], *, slug: str) -> str:
     """Return the line that says what running the chapter takes, in Markdown.
 
@@ -60,12 +82,6 @@ def run_line(record: Mapping[str, Any], *, slug: str) -> str:
     Raises:
         NotebookError: if the author has not said which data the chapter uses.
     """
-    data = record.get("data")
-    if not isinstance(data, str) or not data.strip():
-        raise NotebookError(
-            f"{slug}: the notebook's metadata must say which data it uses, as "
-            '{"cnncourse": {"data": "scikit-learn\'s digits, which come with it"}}'
-        )
     gpu = "not yet measured"
     if "gpu_seconds" in record:
         gpu = f"about {_duration(record['gpu_seconds'])} at full scale ({record['gpu']})"
@@ -73,5 +89,5 @@ def run_line(record: Mapping[str, Any], *, slug: str) -> str:
     return (
         f"**Run time:** about {_duration(record['seconds'])} on two CPU cores; on a GPU: {gpu}. "
         f"**Memory:** {f'about {memory / 1000:.1f} GB' if memory else 'not yet measured'}. "
-        f"**Data:** {data.strip().rstrip('.')}."
+        f"**Data:** {data_used(record, slug=slug)}."
     )
