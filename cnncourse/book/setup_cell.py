@@ -7,12 +7,10 @@ SETUP_TAGS = ("setup", "hide-input", "nbval-ignore-output")
 
 # Naming the versions that are there as requirements makes pip stop, not replace them, when they do not fit.
 _TEMPLATE = """\
-try:
-    import cnncourse
-except ImportError:  # on Colab: install this release of the course's library; Colab's own torch stays
-    from importlib.metadata import distributions
-    heavy = ("torch", "torchvision", "numpy")
-    kept = {{f"{{found.name}}=={{found.version}}" for found in distributions() if found.name in heavy}}
+from importlib.metadata import version
+from importlib.util import find_spec
+if not find_spec("cnncourse"):  # on Colab: install this release of the course; the torch that is there stays
+    kept = [f"{{name}}=={{version(name)}}" for name in ("torch", "torchvision", "numpy") if find_spec(name)]
     %pip install -q {{" ".join(kept)}} "{requirement}"
 from cnncourse import claims, figures, notebook
 course = notebook.begin("{slug}", BUDGET)"""
