@@ -25,7 +25,7 @@ def settle_timing(stored: Mapping[str, Any], *, seconds: float, peak_bytes: int)
 
     Args:
         stored: the notebook's metadata ``cnncourse``.
-        seconds: time of this run.
+        seconds: processor time of this run.
         peak_bytes: memory of this run; 0 if unknown.
 
     Returns:
