@@ -143,9 +143,8 @@ class PiecewiseLinear:
     def _require_inside(self, left: mpq, right: mpq) -> None:
         a, b = self.interval
         if left < a or right > b:
-            outside = left if left < a else right
             raise ValueError(
-                f"the function is defined on [{a}, {b}] only, got {outside}; "
+                f"the function is defined on [{a}, {b}] only, got {left if left < a else right}; "
                 "stay inside or build it on a longer interval"
             )
 
@@ -181,8 +180,7 @@ class PiecewiseLinear:
         return self + (-other if isinstance(other, PiecewiseLinear) else -as_rational(other, "subtrahend"))
 
     def __rsub__(self, other: Rational) -> PiecewiseLinear:
-        difference: PiecewiseLinear = -self + other
-        return difference
+        return (-self).__add__(other)
 
     __radd__ = __add__
     __rmul__ = __mul__
@@ -297,9 +295,7 @@ class PiecewiseLinear:
         raise AttributeError(f"a PiecewiseLinear cannot be changed (tried to set {name!r}); build a new one")
 
     def __delattr__(self, name: str) -> None:
-        raise AttributeError(
-            f"a PiecewiseLinear cannot be changed (tried to delete {name!r}); build a new one"
-        )
+        raise AttributeError(f"a PiecewiseLinear cannot be changed (tried to delete {name!r})")
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, PiecewiseLinear):
