@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+from cnncourse.records.labels import split_label
+
 
 class RecordError(ValueError):
     """A record is missing or not of the form that :class:`Record` describes."""
@@ -31,7 +33,8 @@ class Record:
     seeds: Sequence[int]
     """One run each; curves and results are in this order."""
     data: Mapping[str, Any]
-    """``name``, ``train_images``, ``test_images`` and ``sha256`` (of each file, by name)."""
+    """``name``, ``train_images``, ``test_images`` and ``sha256`` (of each file, by name). Without files the
+    examples were drawn by the recipe: points, say, of which ``name`` tells more."""
     device: str
     """Processor or card, and the number of threads."""
     versions: Mapping[str, str]
@@ -135,12 +138,26 @@ class Record:
         value = self.results[result]
         return list(value) if isinstance(value, (list, tuple)) else [value]
 
-    def _lines(self) -> list[tuple[str, str]]:
-        """Return what the table shows: label and text."""
-        lines = [(key.replace("_", " "), self._spread(key)) for key in self.results]
-        counts = f"{self.data['train_images']:,} to train, {self.data['test_images']:,} to test"
-        lines += [
-            ("data", f"{self.data['name']}: {counts}"),
+    def _measured(self) -> list[tuple[str, list[tuple[str, str]]]]:
+        """Return the results: label, and for each thing measured its label, which may be empty, and value."""
+        grouped: dict[str, list[tuple[str, str]]] = {}
+        for key in self.results:
+            label, detail = split_label(key)
+            grouped.setdefault(label, []).append((detail, self._spread(key)))
+        return list(grouped.items())
+
+    def _examples(self) -> str:
+        """Return what the data are and how many; data without files have no images, and no test set."""
+        noun = " images" if self.data["sha256"] else ""
+        counts = [f"{self.data['train_images']:,}{noun} to train"]
+        if self.data["test_images"]:
+            counts.append(f"{self.data['test_images']:,} to test")
+        return f"{self.data['name']}: {', '.join(counts)}"
+
+    def _conditions(self) -> list[tuple[str, str]]:
+        """Return the circumstances: label and text."""
+        return [
+            ("data", self._examples()),
             ("budget", self.budget),
             ("seeds", ", ".join(map(str, self.seeds))),
             ("device", self.device),
@@ -152,7 +169,6 @@ class Record:
                 f"{self.date}, {self.commit[:10]}{'+changes' * self.commit.endswith('+changes')}",
             ),
         ]
-        return lines
 
     def _spread(self, result: str) -> str:
         values = self._values(result)
@@ -167,16 +183,22 @@ class Record:
         )
 
     def __str__(self) -> str:
-        lines = self._lines()
+        lines = [
+            (f"{label}, {detail}" if detail else label, value)
+            for label, values in self._measured()
+            for detail, value in values
+        ]
+        lines += self._conditions()
         width = max(len(label) for label, _ in lines)
         return "\n".join(
             [f"{self.name}: {self.title}", *(f"  {label:<{width}}  {text}" for label, text in lines)]
         )
 
     def _repr_html_(self) -> str:
+        cells = [(label, _listed(values)) for label, values in self._measured()]
+        cells += [(label, html.escape(text)) for label, text in self._conditions()]
         rows = "".join(
-            f'<tr><th scope="row">{html.escape(label)}</th><td>{html.escape(text)}</td></tr>'
-            for label, text in self._lines()
+            f'<tr><th scope="row">{html.escape(label)}</th><td>{cell}</td></tr>' for label, cell in cells
         )
         return (
             f'<div class="cnn-record"><table><caption>{html.escape(self.title)} (recorded run '
@@ -190,6 +212,19 @@ _KINDS: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("seeds", "curves"), (list, tuple)),
     **dict.fromkeys(("wall_seconds", "peak_memory_mib"), (int, float)),
 }
+
+
+_SHOWN = 4
+"""Values of one row that a page shows at once; more of them are folded away."""
+
+
+def _listed(values: Sequence[tuple[str, str]]) -> str:
+    """Return the HTML of one row's values: one a line, and a long list folded after the first lines."""
+    lines = [html.escape(f"{detail}: {value}" if detail else value) for detail, value in values]
+    first, rest = lines[:_SHOWN], lines[_SHOWN:]
+    if not rest:
+        return "<br>".join(first)
+    return f"{'<br>'.join(first)}<details><summary>{len(rest)} more</summary>{'<br>'.join(rest)}</details>"
 
 
 def _plain(value: Any) -> Any:

@@ -52,7 +52,7 @@ def test_tables_say_conditions_and_escape():
     for said in (
         "98.5 ± 0.71 % (n = 2)",
         "1,234",
-        "1,200 to train, 100 to test",
+        "digits: 1,200 images to train, 100 to test",
         "abacus",
         "2026-01-31, 0123456789",
     ):
@@ -61,6 +61,31 @@ def test_tables_say_conditions_and_escape():
     assert page.startswith('<div class="cnn-record"><table><caption>A &lt;toy&gt; run')
     changed = str(replace(toy(), commit="0123456789abcdef+changes"))
     assert "0123456789+changes" in changed
+
+
+def test_drawn_points_are_not_called_images():
+    data = {"name": "points drawn", "train_images": 2560, "test_images": 0, "sha256": {}}
+    for table in (str(toy(data=data)), toy(data=data)._repr_html_()):
+        assert "points drawn: 2,560 to train" in table
+        assert "images" not in table
+        assert "test," not in table
+        assert " 0 to test" not in table
+
+
+def test_results_read_like_words_and_like_ones_share_a_row():
+    race = {f"l1_m8_width_{2**i}_layers_1": [0.25, 0.25] for i in range(1, 6)}
+    record = toy(results={"train_seconds": [1.0, 2.0], **race, "l1_m12_width_16_layers_8": [0.1, 0.3]})
+    text, page = str(record), record._repr_html_()
+    assert "training time (s)" in text
+    assert "L1 distance to m⁽⁸⁾, 32 units in 1 layer" in text
+    assert "L1 distance to m⁽¹²⁾, 8 layers of 16" in text
+    assert "<td>8 layers of 16: 0.2 ± 0.14 (n = 2)</td>" in page
+    assert page.count("L1 distance to m⁽⁸⁾") == 1
+    assert page.count("units in 1 layer: 0.25 ± 0 (n = 2)") == 5
+    shown, folded = page.split("<details><summary>1 more</summary>")
+    assert "16 units in 1 layer" in shown
+    assert folded.startswith("32 units in 1 layer")
+    assert "_" not in page
 
 
 def test_an_interrupted_save_leaves_the_old_file(tmp_path, monkeypatch):
