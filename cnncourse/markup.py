@@ -1,7 +1,11 @@
-"""The tiny inline mark-up of captions, claims and hints: ``code``, *emphasis* and $formulas$, as HTML."""
+"""What every piece of HTML of the course shares: inline mark-up of captions, claims and hints, and the style sheet."""
 
 import html
 import re
+from pathlib import Path
+
+STYLE_SHEET = Path(__file__).with_name("course.css")
+"""Look of figures, players, claims and feedback, for the book's pages and for live notebooks alike."""
 
 _TOKEN = re.compile(r"`(?P<code>[^`]+)`|\$(?P<math>[^$]+)\$|(?<!\w)\*(?P<em>[^*\s][^*]*)\*(?!\w)")
 

@@ -7,7 +7,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
-import cnncourse.notebook
+from cnncourse.markup import STYLE_SHEET
 
 __all__ = ["setup_pages"]
 
@@ -16,10 +16,7 @@ _HERE = Path(__file__).parent
 
 def _configure(app: Sphinx, config: Config) -> None:
     config.templates_path.insert(0, str(_HERE / "templates"))
-    config.html_static_path += [
-        str(_HERE / "static"),
-        str(Path(cnncourse.notebook.__path__[0]) / "course.css"),
-    ]
+    config.html_static_path += [str(_HERE / "static"), str(STYLE_SHEET)]
     # Changed here, in place: set in _config.yml they would drop the repository's address and the Colab button.
     config.html_theme_options |= {"navbar_persistent": [], "navbar_center": [], "navbar_end": []}
     config.html_favicon = str(_HERE / "static" / "favicon.svg")

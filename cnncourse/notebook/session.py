@@ -3,7 +3,6 @@
 import os
 import random
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import TypeVar
 
 import numpy as np
@@ -12,6 +11,7 @@ from IPython.core.getipython import get_ipython
 from IPython.display import display
 
 from cnncourse import claims
+from cnncourse.markup import STYLE_SHEET
 
 __all__ = ["BUDGETS", "Session", "begin", "resolve_budget"]
 
@@ -87,7 +87,7 @@ def begin(slug: str, budget: str = "auto", *, seed: int = 0) -> Session:
     torch.manual_seed(seed)
     claims.use_budget(resolved)
     if get_ipython() is not None:
-        style = files("cnncourse.notebook").joinpath("course.css").read_text(encoding="utf-8")
+        style = STYLE_SHEET.read_text(encoding="utf-8")
         display({"text/html": f"<style>{style}</style>", "text/plain": f"[{slug}: {resolved}]"}, raw=True)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return Session(slug, resolved, device, seed)

@@ -1,6 +1,5 @@
 import html
 import re
-from importlib.resources import files
 from xml.etree import ElementTree
 
 import matplotlib
@@ -11,6 +10,7 @@ from matplotlib import pyplot
 from cnncourse import figures
 from cnncourse.figures import COLOURS
 from cnncourse.figures.display import show
+from cnncourse.markup import STYLE_SHEET
 
 
 def curves_figure():
@@ -89,7 +89,7 @@ def test_colours_are_variables_of_the_page_with_the_light_colour_to_fall_back_on
 
 
 def test_every_colour_has_a_value_in_light_and_in_dark():
-    css = files("cnncourse.notebook").joinpath("course.css").read_text(encoding="utf-8")
+    css = STYLE_SHEET.read_text(encoding="utf-8")
     light, dark = re.findall(r"\{([^}]*--cnn-ink[^}]*)\}", css)[:2]
     for name in COLOURS:
         assert f"--cnn-{name}:" in light
