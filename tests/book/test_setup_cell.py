@@ -45,6 +45,11 @@ def git(folder, *arguments):
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory):
     """Return a git repository that holds this course as it is now, tagged as its release."""
+    if shutil.which("git") is None:
+        message = "pip installs from a repository with git, which is missing here"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
     folder = tmp_path_factory.mktemp("repository")
     for name in SHIPPED:
         source, target = course_root() / name, folder / name
