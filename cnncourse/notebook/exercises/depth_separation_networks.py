@@ -156,7 +156,8 @@ def triangle_wave(answer: Any) -> Feedback:
     wanted = sawtooth_values(x / 12, 3)
     if same(values, wanted):
         return right(
-            "Four teeth of period 3 fill [0, 12]: $m^{(3)}(x/12)$, 10 units instead of one for each piece."
+            "Four teeth of period 3 fill [0, 12]: $m^{(3)}(x/12)$, 10 nodes. "
+            "Each further doubling of the teeth costs three more."
         )
     if same(values, 1 - wanted):
         return wrong("Upside down: the wave must be 0 at 0, 3, 6, … and 1 half-way between.")
