@@ -4,6 +4,8 @@ import asyncio
 import copy
 import os
 import signal
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +53,8 @@ class Execution:
     seconds: float
     """Processor time of the kernel. With its one thread, this is what the chapter takes on a core of its own,
     whatever else the machine is busy with."""
+    wall_seconds: float
+    """From starting the kernel to the end of the last cell, by the clock."""
     peak_bytes: int
     """Most memory the kernel held at once; 0 where the system does not tell."""
 
@@ -102,13 +106,21 @@ def stop_kernels() -> None:
             os.kill(process, getattr(signal, "SIGKILL", signal.SIGTERM))
 
 
-def execute(notebook: NotebookNode, *, slug: str, folder: Path, timeout: int = 600) -> Execution:
-    """Run all cells in a new kernel at budget ``book``.
+def execute(
+    notebook: NotebookNode,
+    *,
+    slug: str,
+    folder: Path,
+    environment: Mapping[str, str] | None = None,
+    timeout: int = 600,
+) -> Execution:
+    """Run all cells in a new kernel.
 
     Args:
         notebook: stays as it is.
         slug: the chapter's name, for messages.
         folder: working directory of the kernel.
+        environment: of the kernel; :func:`kernel_environment` when ``None``.
         timeout: seconds one cell may take.
 
     Returns:
@@ -131,7 +143,10 @@ def execute(notebook: NotebookNode, *, slug: str, folder: Path, timeout: int = 6
         on_cell_start=lambda cell, cell_index: running.update(cell=cell_index),
     )
     try:
-        return asyncio.run(_run_cells(client))  # which closes its event loop, unlike nbclient's own
+        chosen = kernel_environment() if environment is None else environment
+        return asyncio.run(
+            _run_cells(client, dict(chosen))
+        )  # which closes its event loop, unlike nbclient's own
     except CellExecutionError as error:
         place = describe_cell(fresh, running["cell"])
         raise NotebookError(f"{slug}, {place}: {error.ename}: {error.evalue}") from error
@@ -145,15 +160,17 @@ def execute(notebook: NotebookNode, *, slug: str, folder: Path, timeout: int = 6
         _clients.discard(client)
 
 
-async def _run_cells(client: NotebookClient) -> Execution:
+async def _run_cells(client: NotebookClient, environment: dict[str, str]) -> Execution:
     notebook = client.nb
-    async with client.async_setup_kernel(env=kernel_environment()):
+    started = time.perf_counter()
+    async with client.async_setup_kernel(env=environment):
         _clients.add(client)
         for index, cell in enumerate(notebook.cells):
             await client.async_execute_cell(cell, index)
+        wall_seconds = time.perf_counter() - started
         probe = NotebookNode(cell_type="code", source=_PROBE, metadata={}, outputs=[])
         notebook.cells.append(probe)
         await client.async_execute_cell(probe, len(notebook.cells) - 1, store_history=False)
         notebook.cells.pop()
     seconds, peak = probe.outputs[0].text.split()
-    return Execution(notebook, float(seconds), int(peak))
+    return Execution(notebook, float(seconds), wall_seconds, int(peak))

@@ -26,19 +26,20 @@ MAX_FIGURE_BYTES = 400_000
 PARAMETERS = 'BUDGET = "auto"'
 
 
-def _tagged(notebook: NotebookNode, tag: str) -> list[NotebookNode]:
+def tagged(notebook: NotebookNode, tag: str) -> list[NotebookNode]:
+    """Return the cells of a notebook that carry a tag."""
     return [cell for cell in notebook.cells if tag in cell.metadata.get("tags", [])]
 
 
 def _prepare(notebook: NotebookNode, *, slug: str, repository: str) -> None:
-    for cell in _tagged(notebook, "parameters"):
+    for cell in tagged(notebook, "parameters"):
         if cell.source.strip() != PARAMETERS:
             raise NotebookError(
                 f"{slug}: the cell tagged parameters holds {PARAMETERS} and no more, got {cell.source!r}"
             )
-    if _tagged(notebook, "run-line"):
+    if tagged(notebook, "run-line"):
         data_used(notebook.metadata.get("cnncourse", {}), slug=slug)
-    for cell in _tagged(notebook, "setup"):
+    for cell in tagged(notebook, "setup"):
         cell.source = setup_cell(slug, repository=repository, version=cnncourse.__version__)
         cell.metadata["tags"] = list(dict.fromkeys([*SETUP_TAGS, *cell.metadata["tags"]]))
 
@@ -67,7 +68,7 @@ def refresh_notebook(path: Path, *, repository: str, write: bool = True) -> str:
         fresh.metadata.get("cnncourse", {}), seconds=execution.seconds, peak_bytes=execution.peak_bytes
     )
     fresh.metadata["cnncourse"] = record
-    for cell in _tagged(fresh, "run-line"):
+    for cell in tagged(fresh, "run-line"):
         cell.source = run_line(record, slug=slug)
     normal = normalise(fresh)
     refuse_litter(normal, slug=slug)

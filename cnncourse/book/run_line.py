@@ -6,11 +6,11 @@ from typing import Any
 
 from cnncourse.book.execute import NotebookError
 
-__all__ = ["data_used", "run_line", "settle_timing"]
+__all__ = ["data_used", "run_line", "settle_timing", "two_digits"]
 
 
-def _two_digits(value: float) -> float:
-    """Return ``value`` to two significant digits."""
+def two_digits(value: float) -> float:
+    """Return a number, not negative, to two significant digits."""
     return round(value, 1 - math.floor(math.log10(value))) if value > 0 else 0
 
 
@@ -33,10 +33,10 @@ def settle_timing(stored: Mapping[str, Any], *, seconds: float, peak_bytes: int)
     """
     settled = dict(stored)
     if _moved(settled.get("seconds"), seconds, floor=2):
-        settled["seconds"] = _two_digits(seconds)
+        settled["seconds"] = two_digits(seconds)
     memory = peak_bytes / 1e6
     if peak_bytes and _moved(settled.get("memory_mb"), memory, floor=50):
-        settled["memory_mb"] = int(_two_digits(memory))
+        settled["memory_mb"] = int(two_digits(memory))
     return settled
 
 

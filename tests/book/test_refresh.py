@@ -13,7 +13,8 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from cnncourse.book.__main__ import main
-from cnncourse.book.execute import kernel_environment, longest_first
+from cnncourse.book.execute import NotebookError, kernel_environment, longest_first
+from cnncourse.book.gpu_timing import time_on_gpu
 from cnncourse.book.refresh import refresh
 from cnncourse.book.run_line import run_line, settle_timing
 from cnncourse.book.setup_cell import setup_cell
@@ -221,6 +222,41 @@ def test_the_run_line_reads_well():
 def test_a_chapter_says_which_data_it_uses(tmp_path, data):
     path = write(tmp_path / "silent.ipynb", "1", tags=("run-line",), data=data)
     assert "silent: the notebook's metadata must say which data it uses" in run(path)[1][0]
+
+
+def test_a_time_on_a_gpu_is_stored_beside_untouched_outputs(tmp_path):
+    path = write(tmp_path / "large.ipynb", "import os\nos.environ['CNNCOURSE_BUDGET']", tags=("run-line",))
+    run(path)
+    before = read_notebook(path)
+    seconds = time_on_gpu(path, gpu="NVIDIA Example")
+    after = read_notebook(path)
+    assert after.metadata.cnncourse.gpu == "NVIDIA Example"
+    assert after.metadata.cnncourse.gpu_seconds == pytest.approx(seconds, rel=0.05)
+    assert "at full scale (NVIDIA Example)" in after.cells[0].source
+    assert after.cells[1] == before.cells[1]
+    assert after.cells[1].outputs[0].data["text/plain"] == "'book'"
+    assert run(path)[0][0].endswith("unchanged")  # refreshing keeps it
+
+
+def test_timing_on_a_gpu_runs_at_full_scale_and_failing_stores_nothing(tmp_path):
+    source = "import os\nif os.environ['CNNCOURSE_BUDGET'] == 'full':\n    raise MemoryError('too small')"
+    path = write(tmp_path / "large.ipynb", source)
+    run(path)
+    before = path.read_bytes()
+    with pytest.raises(NotebookError, match=r"large, cell 2 .*: MemoryError: too small"):
+        time_on_gpu(path, gpu="NVIDIA Example")
+    assert path.read_bytes() == before
+
+
+def test_timing_asks_for_a_refreshed_chapter(tmp_path):
+    with pytest.raises(NotebookError, match="new: refresh it first"):
+        time_on_gpu(write(tmp_path / "new.ipynb", "1"), gpu="NVIDIA Example")
+
+
+def test_timing_needs_a_gpu(monkeypatch, capsys):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert main(["time-gpu"]) == 2
+    assert "time-gpu needs a CUDA device and this machine has none" in capsys.readouterr().err
 
 
 def test_the_parameters_cell_holds_the_budget_and_no_more(tmp_path):
