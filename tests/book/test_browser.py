@@ -76,6 +76,11 @@ def test_nothing_is_wider_than_a_phone(shelf, name):
         .filter(e => e.getBoundingClientRect().right > innerWidth + 1)
         .slice(0, 5).map(e => e.outerHTML.slice(0, 120))]""")
     assert wide[0] <= PHONE["width"], wide[1]
+    cut = page.evaluate("""() => [...document.querySelectorAll('article p mjx-container:not([display])')]
+        .filter(m => m.checkVisibility()
+            && m.getBoundingClientRect().right > m.closest('p').getBoundingClientRect().right + 4)
+        .map(m => m.closest('p').innerText.slice(0, 80))""")
+    assert cut == []  # a formula within a line neither breaks nor scrolls
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
