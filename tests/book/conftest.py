@@ -45,9 +45,12 @@ def address(built_book):
     server.server_close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """Return headless Chromium; a reader without it skips these tests, CI fails."""
+    """Return headless Chromium; a reader without it skips these tests, CI fails.
+
+    It goes with its module: while it lives, an event loop runs that other tests could not start theirs beside.
+    """
     from playwright.sync_api import sync_playwright
 
     executable = next((found for name in BROWSERS if (found := shutil.which(name))), None)
