@@ -82,7 +82,7 @@ class ClaimsLedger(SphinxDirective):
             box += nodes.paragraph("", "", correct, *inline_nodes(inline_html(claim.correction)))
         if outcome:
             unit = f" {outcome['unit']}" if outcome.get("unit") else ""
-            measured = nodes.Text(f"{outcome['measured']}{unit} (the claim says: {claim.expect.describe()})")
+            measured = nodes.Text(f"{outcome['measured']}{unit} ({claim.expect.beside(outcome['measured'])})")
             box += nodes.paragraph("", "", nodes.strong("", "Measured: "), measured, classes=["cnn-measured"])
         source = nodes.paragraph("", "Source: ", classes=["cnn-source"])
         source += citation(self.env, self.state.document, claim.source)

@@ -60,11 +60,11 @@ class Outcome:
         claim = self.claim
         unit = f" {claim.unit}" if claim.unit and self.verdict != "not judged" else ""
         measured = html.escape(self.measured + unit, quote=False)
-        expected = html.escape(claim.expect.describe(), quote=False)
+        expected = html.escape(claim.expect.beside(self.measured), quote=False)
         rows = [
             f'<p><span class="cnn-verdict">Claim: {self.verdict}.</span> {inline_html(claim.statement)}</p>',
             f'<p class="cnn-measured"><strong>Measured:</strong> {measured} '
-            f'<span class="cnn-expected">(the claim says: {expected})</span></p>',
+            f'<span class="cnn-expected">({expected})</span></p>',
         ]
         if claim.correction and self.verdict == "needs a correction":
             rows.append(f"<p><strong>Correct is:</strong> {inline_html(claim.correction)}</p>")

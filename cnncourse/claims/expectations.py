@@ -80,6 +80,19 @@ class Expectation:
             "mean_at_most" not in rule or high <= rule["mean_at_most"]
         )
 
+    def beside(self, measured: str) -> str:
+        """Return the expectation as a reader sees it beside the measured value, which it does not repeat.
+
+        Args:
+            measured: the measured value as :func:`format_value` writes it.
+
+        Returns:
+            Words for a pair of brackets.
+        """
+        said = self.describe()
+        same = self.kind in ("equals", "holds") and said.removeprefix("equals ") == measured
+        return "as the claim says" if same else f"the claim says: {said}"
+
     def describe(self) -> str:
         """Return the expectation in words."""
         rule = self.parameters

@@ -264,3 +264,17 @@ def test_an_expectation_describes_itself(declared, words):
 )
 def test_values_are_written_for_readers(value, text):
     assert format_value(value) == text
+
+
+@pytest.mark.parametrize(
+    ("declared", "measured", "said"),
+    [
+        ({"equals": [2, 4]}, "2, 4", "as the claim says"),
+        ({"equals": 4}, "5", "the claim says: equals 4"),
+        ({"equals": 4, "tolerance": 1}, "4", "the claim says: equals 4 ± 1"),
+        ({"holds": True}, "yes", "as the claim says"),
+        ({"at_least": 4}, "4", "the claim says: at least 4"),
+    ],
+)
+def test_beside_a_measured_value_it_is_not_said_twice(declared, measured, said):
+    assert parse_expectation(declared).beside(measured) == said

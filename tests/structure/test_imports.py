@@ -98,7 +98,9 @@ def test_a_chapter_starts_without_the_slow_packages_it_may_never_use(module):
 
 def test_importing_any_module_opens_nothing_seeds_nothing_and_touches_no_gpu():
     # What the packages that the course stands on do at their first import is not the course's.
-    others = "import matplotlib.pyplot, sklearn.datasets, skimage.data, torchvision, IPython.display, ipywidgets"
+    others = (
+        "import matplotlib.pyplot, sklearn.datasets, skimage.data, torchvision, IPython.display, ipywidgets"
+    )
     assert loud_modules(dict.fromkeys(MODULES, ""), others) == {}
 
 
