@@ -1,6 +1,5 @@
 """Every chapter from top to bottom: at ``smoke`` by papermill, and at ``book`` against its stored outputs by nbval."""
 
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -54,17 +53,12 @@ def test_every_cell_runs_at_smoke(slug, tmp_path):
     source, target = COURSE.notebooks[slug], tmp_path / f"{slug}.ipynb"
     command = [sys.executable, "-m", "papermill", str(source), str(target), "--parameters", "BUDGET", "smoke"]
     command += ["--cwd", str(source.parent), "--kernel", "python3", "--no-progress-bar"]
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
         command, env=kernel_environment("book"), capture_output=True, text=True, check=False, timeout=300
     )
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert done.returncode == 0, done.stdout + done.stderr
     notebook = read_notebook(target)
     refuse_litter(normalise(notebook), slug=slug)
-    # Processor time, because other tests run meanwhile; papermill's own imports are a quarter of it.
-    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    assert spent < 30, f"smoke is a matter of seconds, this took {spent:.0f} s of processor time"
     assert set(stored_claims(target)) == set(stored_claims(source)), "every claim is met at smoke as well"
 
 
