@@ -19,7 +19,7 @@ from cnncourse.book.course import Course
 from cnncourse.book.execute import NotebookError
 from cnncourse.paths import course_root
 
-__all__ = ["PageWeight", "add_parsers", "default_config", "page_weight"]
+__all__ = ["PageWeight", "add_parsers", "default_build", "default_config", "page_weight"]
 
 _SVG = re.compile(r"<svg.*?</svg>", re.DOTALL)
 _IMPORT = re.compile(r"@import (?:url\()?[\"']?([^\"')]+)")
@@ -96,7 +96,8 @@ def default_config(course: Course) -> dict[str, Any]:
     }
 
 
-def _default_build(course: Course, folder: Path) -> Path:
+def default_build(course: Course, folder: Path) -> Path:
+    """Build the book in ``folder`` with :func:`default_config`, whatever it complains of; return its HTML folder."""
     config = folder / "_config.yml"
     config.write_text(yaml.safe_dump(default_config(course)), encoding="utf-8")
     command = [*JUPYTER_BOOK, "build", str(course.root), "--all", "--keep-going"]
@@ -111,7 +112,7 @@ def _run(arguments: argparse.Namespace) -> int:
     rows = []
     with tempfile.TemporaryDirectory() as ours, tempfile.TemporaryDirectory() as theirs:
         built = build(course.root, out=Path(ours))
-        default = _default_build(course, Path(theirs))
+        default = default_build(course, Path(theirs))
         for slug in slugs:
             relative = course.notebook(slug).relative_to(course.root).with_suffix(".html")
             if not (default / relative).is_file():
