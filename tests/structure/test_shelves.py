@@ -12,10 +12,10 @@ PACKAGE = course_root() / "cnncourse"
 
 SHELVES = {
     -1: {"cnncourse", "paths", "markup"},  # single files, which import nothing of the course
-    0: {"layers", "theory", "inspection", "claims", "records"},
+    0: {"layers", "theory", "inspection", "claims", "records", "augmentation"},
     1: {"models", "datasets"},
     2: {"training"},
-    3: {"recipes", "figures"},
+    3: {"recipes", "figures", "bench"},
     4: {"notebook", "cli", "book"},
     5: {"__main__"},
 }
