@@ -3,6 +3,7 @@
 from cnncourse.datasets.cache import cache_folder
 from cnncourse.datasets.download import CacheError, DownloadError, RemoteFile, fetch
 from cnncourse.datasets.embedded import digits
+from cnncourse.datasets.folder_images import FolderImages, ImageError
 from cnncourse.datasets.idx import fashion_mnist, mnist
 from cnncourse.datasets.labelled import DataInfo, LabelledImages
 from cnncourse.datasets.loader import Batches, Normalisation
@@ -12,6 +13,8 @@ __all__ = [
     "CacheError",
     "DataInfo",
     "DownloadError",
+    "FolderImages",
+    "ImageError",
     "LabelledImages",
     "Normalisation",
     "RemoteFile",

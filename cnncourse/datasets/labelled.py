@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from cnncourse.datasets.splits import stratified_split
+
 
 @dataclass(frozen=True)
 class DataInfo:
@@ -104,21 +106,10 @@ class LabelledImages:
         Raises:
             ValueError: if the fraction is out of its range, or leaves a part empty.
         """
-        if not 0 < fraction < 1:
-            raise ValueError(f"fraction must lie strictly between 0 and 1, got {fraction}")
-        chosen = torch.zeros(len(self), dtype=torch.bool)
-        for label in range(len(self.classes)):
-            members = (self.targets == label).nonzero().squeeze(1)
-            order = torch.randperm(len(members), generator=generator)
-            chosen[members[order[: round(fraction * len(members))]]] = True
-        if chosen.all() or not chosen.any():
-            raise ValueError(
-                f"fraction={fraction} of {len(self)} images leaves one part empty; take more images"
-            )
-        indices = torch.arange(len(self))
+        second, first = stratified_split(self.targets, (fraction, 1 - fraction), generator)
         return (
-            self.select(indices[~chosen], f"{self.split} without held-out part"),
-            self.select(indices[chosen], f"held-out part of {self.split}"),
+            self.select(first, f"{self.split} without held-out part"),
+            self.select(second, f"held-out part of {self.split}"),
         )
 
     def padded(self, side: int) -> "LabelledImages":
