@@ -6,7 +6,9 @@ from cnncourse.datasets.embedded import digits
 from cnncourse.datasets.folder_images import FolderImages, ImageError
 from cnncourse.datasets.idx import fashion_mnist, mnist
 from cnncourse.datasets.labelled import DataInfo, LabelledImages
-from cnncourse.datasets.loader import Batches, Normalisation
+from cnncourse.datasets.loader import Batches, batches
+from cnncourse.datasets.normalisation import Normalisation
+from cnncourse.datasets.streamed import StreamedBatches, WorkerError
 
 __all__ = [
     "Batches",
@@ -18,6 +20,9 @@ __all__ = [
     "LabelledImages",
     "Normalisation",
     "RemoteFile",
+    "StreamedBatches",
+    "WorkerError",
+    "batches",
     "cache_folder",
     "digits",
     "fashion_mnist",

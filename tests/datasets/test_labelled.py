@@ -1,8 +1,7 @@
 import pytest
 import torch
-from torch.testing import assert_close
 
-from cnncourse.datasets import Batches, DataInfo, LabelledImages, Normalisation, digits
+from cnncourse.datasets import DataInfo, LabelledImages, digits
 
 INFO = DataInfo("toy", "Toy", "none", "nobody", "http://127.0.0.1/", ("a", "b", "c"))
 
@@ -54,65 +53,3 @@ def test_bad_data_is_refused():
         toy().held_out(1)
     with pytest.raises(ValueError, match="leaves one part empty"):
         toy(3).held_out(0.1)
-
-
-def test_normalisation_is_torchs_mean_and_standard_deviation():
-    data = toy()
-    norm = Normalisation.of(data)
-    pixels = data.images.double() / 255
-    assert_close(torch.tensor(norm.mean, dtype=torch.float64), pixels.mean(dim=(0, 2, 3)))
-    assert_close(torch.tensor(norm.std, dtype=torch.float64), pixels.std(dim=(0, 2, 3), correction=0))
-    out = norm(data.images)
-    assert out.dtype == torch.float32
-    assert_close(out.mean(dim=(0, 2, 3)), torch.zeros(2), atol=1e-5, rtol=0)
-    assert_close(out.std(dim=(0, 2, 3), correction=0), torch.ones(2))
-
-
-def test_normalisation_refuses_nonsense():
-    with pytest.raises(ValueError, match="std above 0"):
-        Normalisation((0.0,), (0.0,))
-    with pytest.raises(ValueError, match="at least one image"):
-        Normalisation.of(toy().select(slice(0)))
-
-
-def test_batches_cover_the_data_once_in_order_or_shuffled():
-    data, norm = toy(), Normalisation((0.0, 0.0), (1 / 255, 1 / 255))  # the identity
-    plain = Batches(data, 5, norm)
-    assert len(plain) == 3
-    assert plain.image_count == 12
-    assert [len(targets) for _, targets in plain] == [5, 5, 2]
-    assert_close(torch.cat([images for images, _ in plain]), data.images.float())
-    shuffled = Batches(data, 5, norm, shuffle=True, generator=torch.Generator().manual_seed(0))
-    first, second = (torch.cat([images for images, _ in shuffled]) for _ in range(2))
-    assert not torch.equal(first, second)
-    assert_close(first.flatten(1).sum(1).sort().values, data.images.float().flatten(1).sum(1).sort().values)
-    images, targets = next(iter(shuffled))
-    for image, target in zip(images, targets, strict=True):
-        origin = (data.images.float() - image).abs().flatten(1).sum(1).argmin()
-        assert data.targets[origin] == target  # labels travel with their images
-
-
-def test_augmentation_sees_uint8_and_the_generator():
-    seen = []
-
-    def invert(images, generator):
-        seen.append((images.dtype, generator))
-        return 255 - images
-
-    generator = torch.Generator()
-    batches = Batches(
-        toy(), 12, Normalisation((0.0, 0.0), (1.0, 1.0)), generator=generator, augmentation=invert
-    )
-    ((images, _),) = list(batches)
-    assert_close(images, (255 - toy().images.float()) / 255)
-    assert seen == [(torch.uint8, generator)]
-
-
-def test_batches_refuse_nonsense():
-    norm = Normalisation((0.0,), (1.0,))
-    with pytest.raises(ValueError, match=r"empty \(Toy, train: 0 images"):
-        Batches(toy().select(slice(0)), 4, norm)
-    with pytest.raises(ValueError, match="got batch_size=0"):
-        Batches(toy(), 0, norm)
-    with pytest.raises(ValueError, match="need a generator"):
-        Batches(toy(), 4, norm, shuffle=True)
