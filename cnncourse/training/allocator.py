@@ -2,8 +2,8 @@
 
 A network frees and asks for the same few hundred tensors at every step. The C library on Linux gives each large one
 back to the system at once and gets it anew, page by page and filled with zeros: ResNet-20 with batch 128 takes some
-24,000 page faults a step in float32, ResNet-18 500,000. Told to keep them it takes none, and trains 1.1 (bfloat16)
-to 1.5 times (float32) as fast; LeNet-5 1.6 times (two Zen 4 cores). torch's own memory pool does the same
+24,000 page faults a step in float32. Told to keep them it takes none, and trains 1.1 (bfloat16) to 1.2 times
+(float32) as fast; LeNet-5 1.6 times (two Zen 4 cores). torch's own memory pool does the same
 on a GPU.
 
 The price: the process keeps the most memory it ever needed until it ends or :func:`return_memory` is called, and
