@@ -2,6 +2,7 @@
 
 from cnncourse.inspection.effective import EffectiveField, effective_receptive_field
 from cnncourse.inspection.hooks import captured, find_layer
+from cnncourse.inspection.operations import count_multiply_adds, multiply_adds_by_layer
 from cnncourse.inspection.receptive import (
     ReceptiveField,
     ReceptiveFieldRow,
@@ -18,9 +19,11 @@ __all__ = [
     "ShapeTrace",
     "Window",
     "captured",
+    "count_multiply_adds",
     "count_parameters",
     "effective_receptive_field",
     "find_layer",
+    "multiply_adds_by_layer",
     "receptive_field",
     "shape_trace",
 ]

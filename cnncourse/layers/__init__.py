@@ -1,15 +1,32 @@
 """Building blocks that more than one network uses: functions first, modules second."""
 
+from cnncourse.layers.conv_norm import SameConv2d, conv_norm
 from cnncourse.layers.folding import batch_norm_scale_and_shift, fold_batch_norm
+from cnncourse.layers.initialisation import fans, he_initialise, he_normal_
 from cnncourse.layers.pooling import BlurPool, MaxPool, MeanPool, blur_pool, max_pool, mean_pool
+from cnncourse.layers.shortcuts import PadShortcut, ShortcutOption, pad_shortcut, shortcut
+from cnncourse.layers.squeeze_excitation import SqueezeExcitation
+from cnncourse.layers.stochastic_depth import StochasticDepth, stochastic_depth
 
 __all__ = [
     "BlurPool",
     "MaxPool",
     "MeanPool",
+    "PadShortcut",
+    "SameConv2d",
+    "ShortcutOption",
+    "SqueezeExcitation",
+    "StochasticDepth",
     "batch_norm_scale_and_shift",
     "blur_pool",
+    "conv_norm",
+    "fans",
     "fold_batch_norm",
+    "he_initialise",
+    "he_normal_",
     "max_pool",
     "mean_pool",
+    "pad_shortcut",
+    "shortcut",
+    "stochastic_depth",
 ]

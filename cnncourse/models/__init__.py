@@ -1,6 +1,35 @@
 """Networks, one paper a file; a model does not know that it is trained."""
 
+from cnncourse.models.catalogue import CATALOGUE, build, built_as, find, names
+from cnncourse.models.cifar_resnet import CifarResNet
+from cnncourse.models.efficientnet import EfficientNet
+from cnncourse.models.entry import Entry, Preprocessing, Printed, WeightsSource
 from cnncourse.models.lenet import LeNet5
 from cnncourse.models.mlp import MLP, hidden_width
+from cnncourse.models.mobilenet_v2 import MobileNetV2
+from cnncourse.models.resnet import ResNet
+from cnncourse.models.speed_net import SpeedNet, whitening_weights
+from cnncourse.models.weights import load_weights, read_weights
 
-__all__ = ["MLP", "LeNet5", "hidden_width"]
+__all__ = [
+    "CATALOGUE",
+    "MLP",
+    "CifarResNet",
+    "EfficientNet",
+    "Entry",
+    "LeNet5",
+    "MobileNetV2",
+    "Preprocessing",
+    "Printed",
+    "ResNet",
+    "SpeedNet",
+    "WeightsSource",
+    "build",
+    "built_as",
+    "find",
+    "hidden_width",
+    "load_weights",
+    "names",
+    "read_weights",
+    "whitening_weights",
+]

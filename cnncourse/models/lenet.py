@@ -8,11 +8,15 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from cnncourse.models.inputs import check_counts, check_images
+
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh}
 POOLS: dict[str, type[nn.Module]] = {"max": nn.MaxPool2d, "mean": nn.AvgPool2d}
 
 SIDE = 32
 """Height and width of the input, in pixels: digits of 28 x 28 with a margin of two pixels."""
+
+REMEDY = "pad 28 x 28 digits by 2 pixels on each side, or build the model with the right in_channels"
 
 
 class LeNet5(nn.Module):
@@ -48,11 +52,7 @@ class LeNet5(nn.Module):
         pool: Literal["max", "mean"] = "max",
     ) -> None:
         super().__init__()
-        if num_classes < 1 or in_channels < 1:
-            raise ValueError(
-                f"num_classes and in_channels must be at least 1, got num_classes={num_classes} and "
-                f"in_channels={in_channels}; handwritten digits need 10 and 1"
-            )
+        check_counts(num_classes, in_channels)
         if activation not in ACTIVATIONS:
             raise ValueError(f"activation must be one of {sorted(ACTIVATIONS)}, got {activation!r}")
         if pool not in POOLS:
@@ -84,13 +84,7 @@ class LeNet5(nn.Module):
         Raises:
             ValueError: if the images have another shape.
         """
-        expected = (self.in_channels, SIDE, SIDE)
-        if images.ndim != 4 or tuple(images.shape[1:]) != expected:
-            raise ValueError(
-                f"LeNet-5 takes images of shape (N, {self.in_channels}, {SIDE}, {SIDE}), got "
-                f"{tuple(images.shape)}; pad 28 x 28 digits by 2 pixels on each side, "
-                "or build the model with the right in_channels"
-            )
+        check_images(images, "LeNet-5", self.in_channels, smallest=SIDE, largest=SIDE, remedy=REMEDY)
         x = self.act1(self.c1(images))  # (N,   6, 28, 28)
         x = self.s2(x)  #                 (N,   6, 14, 14)
         x = self.act3(self.c3(x))  #      (N,  16, 10, 10)

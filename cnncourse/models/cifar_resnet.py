@@ -1,0 +1,169 @@
+"""The ResNets for small images, of 6n + 2 layers, and their plain twins without shortcuts.
+
+He, Zhang, Ren & Sun, "Deep Residual Learning for Image Recognition", CVPR 2016, arXiv:1512.03385, section 4.2.
+"""
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from cnncourse.layers import ShortcutOption, he_initialise, shortcut
+from cnncourse.models.inputs import check_counts, check_images
+
+# He et al. (2016), section 4.2: output map size, number of layers, number of filters; the first row counts the
+# convolution in front. Sides are those of 32 x 32 images.
+STAGES = (
+    # side, layers,   filters
+    (32, "1 + 2n", 16),
+    (16, "2n", 32),
+    (8, "2n", 64),
+)
+
+
+def blocks_a_stage(depth: int) -> int:
+    """Return the n of a network with 6n + 2 layers.
+
+    He et al. (2016), section 4.2: three stages of n blocks with two layers each, one layer in front, one
+    behind.
+
+    Args:
+        depth: number of layers with weights, 6n + 2 with n at least 1.
+
+    Returns:
+        The number of blocks in each stage.
+
+    Raises:
+        ValueError: if the depth has another form.
+    """
+    n, rest = divmod(depth - 2, 6)
+    if n < 1:
+        raise ValueError(
+            f"depth must be 6n + 2 with n at least 1, got depth={depth}; the smallest depth is 8"
+        )
+    if rest:
+        raise ValueError(
+            f"depth must be 6n + 2 with n at least 1, got depth={depth}; the nearest depths are "
+            f"{6 * n + 2} and {6 * n + 8}"
+        )
+    return n
+
+
+class Block(nn.Module):
+    """Two 3 x 3 convolutions, with a shortcut around them or without.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of both convolutions.
+        stride: stride of the first convolution and of the shortcut.
+        option: kind of shortcut; ``None`` is a plain block.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, stride: int, option: ShortcutOption | None
+    ) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(out_channels)
+        self.relu = nn.ReLU(inplace=True)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(out_channels)
+        self.shortcut = None if option is None else shortcut(option, in_channels, out_channels, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return relu(F(x) + shortcut(x)), or relu(F(x)) of a plain block, for maps (N, C, H, W)."""
+        out = self.relu(self.bn1(self.conv1(x)))
+        out = self.bn2(self.conv2(out))
+        if self.shortcut is not None:
+            out += self.shortcut(x)
+        result: Tensor = self.relu(out)
+        return result
+
+
+class CifarResNet(nn.Module):
+    """A residual network for 32 x 32 images, or its plain twin.
+
+    He et al. (2016), section 4.2. ResNet-20 has 269,722 parameters for 10 classes.
+
+    Differs from the paper: none known; where option A puts its zeros is not printed, see
+    :func:`cnncourse.layers.pad_shortcut`.
+
+    Args:
+        depth: number of layers with weights, 6n + 2: the paper has 20, 32, 44, 56, 110 and 1202.
+        num_classes: number of logits, at least 1.
+        in_channels: channels of the images, at least 1.
+        shortcut: option ``"A"`` (the paper's choice here), ``"B"`` or ``"C"``.
+        residual: ``False`` leaves the shortcuts out: the plain network with the same layers and, with
+            option A, the same parameters.
+
+    Raises:
+        ValueError: if the depth has another form, a count is below 1, or the shortcut is unknown.
+    """
+
+    def __init__(
+        self,
+        depth: int = 20,
+        num_classes: int = 10,
+        in_channels: int = 3,
+        *,
+        shortcut: ShortcutOption = "A",
+        residual: bool = True,
+    ) -> None:
+        super().__init__()
+        n = blocks_a_stage(depth)
+        check_counts(num_classes, in_channels)
+        self.depth, self.residual, self.in_channels = depth, residual, in_channels
+        option = shortcut if residual else None
+        widths = [filters for _side, _layers, filters in STAGES]
+        self.conv1 = nn.Conv2d(in_channels, widths[0], 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(widths[0])
+        self.relu = nn.ReLU(inplace=True)
+        stages, read = [], widths[0]
+        for width in widths:
+            first = Block(read, width, 1 if width == widths[0] else 2, option)
+            stages.append(nn.Sequential(first, *(Block(width, width, 1, option) for _ in range(n - 1))))
+            read = width
+        self.layer1, self.layer2, self.layer3 = stages
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.fc = nn.Linear(read, num_classes)
+        he_initialise(self, "in")
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the logits of a batch of images.
+
+        Args:
+            images: (N, in_channels, H, W), normalised floats, sides of at least 4 pixels.
+
+        Returns:
+            (N, num_classes): logits.
+
+        Raises:
+            ValueError: if the images have another shape.
+        """
+        kind = "ResNet" if self.residual else "plain"
+        check_images(images, f"{kind}-{self.depth}", self.in_channels, smallest=4)
+        x = self.relu(self.bn1(self.conv1(images)))  # (N, 16, 32, 32)
+        x = self.layer1(x)  #                          (N, 16, 32, 32)
+        x = self.layer2(x)  #                          (N, 32, 16, 16)
+        x = self.layer3(x)  #                          (N, 64,  8,  8)
+        x = self.avgpool(x).flatten(1)  #              (N, 64)
+        logits: Tensor = self.fc(x)  #                 (N, num_classes)
+        return logits
+
+
+def from_akamaster(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Translate the public CIFAR-10 weights of akamaster/pytorch_resnet_cifar10 (BSD-2-Clause).
+
+    Their keys start with ``module.`` (written from a data-parallel wrapper) and call the last layer ``linear``;
+    the rest is ours: conv1, bn1, layer1.0.conv1, ... They are for option A.
+
+    Args:
+        state: the file's ``state_dict``.
+
+    Returns:
+        The same tensors under this module's names.
+    """
+    renamed = {key.removeprefix("module."): tensor for key, tensor in state.items()}
+    return {
+        f"fc{key.removeprefix('linear')}" if key.startswith("linear.") else key: tensor
+        for key, tensor in renamed.items()
+    }

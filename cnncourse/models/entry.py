@@ -1,0 +1,110 @@
+"""What the catalogue knows of a network, as data."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Printed:
+    """A number as a paper prints it, and how far an exact count may be from it."""
+
+    value: float
+    """The printed number, in ones: 25.5 million is 25.5e6."""
+    within: float
+    """Largest distance of the exact count: half of the last printed digit, a whole one where papers cut off."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Options of the builder that give the network of the paper, where the default is another one."""
+    where: str = ""
+    """Table of the paper, where it is not the entry's; a reason, where the distance needs one."""
+
+    def __post_init__(self) -> None:
+        if not (self.value > 0 and self.within > 0):
+            raise ValueError(
+                f"value and within must be above 0, got value={self.value} and within={self.within}"
+            )
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What images must go through before a network with given weights sees them."""
+
+    side: int
+    """Height and width of the input in pixels, cut from the middle."""
+    mean: tuple[float, ...]
+    """Mean of each channel in [0, 1] units, subtracted."""
+    std: tuple[float, ...]
+    """Standard deviation of each channel in [0, 1] units, divided by."""
+    resize: int | None = None
+    """Shorter side in pixels before the cut; ``None`` leaves the images as they are."""
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    """How the resizing interpolates."""
+
+    def __post_init__(self) -> None:
+        if self.side < 1 or (self.resize is not None and self.resize < self.side):
+            raise ValueError(
+                "side must be at least 1 and not larger than resize, got "
+                f"side={self.side} and resize={self.resize}"
+            )
+        if len(self.mean) != len(self.std) or min(self.std) <= 0:
+            raise ValueError(
+                f"mean and std need one number a channel, std above 0, got {self.mean} and {self.std}"
+            )
+
+
+@dataclass(frozen=True)
+class WeightsSource:
+    """Where public weights come from."""
+
+    source: str
+    """Address of the file, or ``package:pattern`` for a file inside an installed package."""
+    licence: str
+    """Terms of the weights."""
+    data: Literal["imagenet", "cifar10"] = "imagenet"
+    """What they were trained on: the word that asks :func:`cnncourse.models.build` for them."""
+
+    @property
+    def packaged(self) -> bool:
+        """Whether an installed package carries the file."""
+        return "://" not in self.source
+
+
+def unchanged(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return a state dict as it is: the translation of weights that carry our names."""
+    return dict(state)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One network of the catalogue."""
+
+    name: str
+    """Its name, in lower case with underscores."""
+    builder: Callable[..., nn.Module]
+    """Function or class that takes num_classes, in_channels and the network's own options."""
+    paper: str
+    """Key of the paper in the bibliography."""
+    where: str
+    """Table or section of the paper."""
+    parameters: int
+    """Weights and biases, with the default classes and channels."""
+    multiply_adds: int
+    """Multiply-adds of one image of the default side."""
+    side: int
+    """Default height and width of the images, in pixels."""
+    num_classes: int
+    """Default number of logits."""
+    in_channels: int = 3
+    """Default number of channels of the images."""
+    printed_parameters: Printed | None = None
+    """What the paper prints; ``None`` if it does not."""
+    printed_operations: Printed | None = None
+    """Multiply-adds as the paper prints them, most often under the name of FLOPs; ``None`` if it does not."""
+    weights: WeightsSource | None = None
+    """Public weights; ``None`` if there are none."""
+    preprocessing: Preprocessing | None = None
+    """What images must go through before the network with the public weights sees them."""
+    translate: Callable[[Mapping[str, Tensor]], dict[str, Tensor]] = unchanged
+    """Turns the names of public weights into ours; only used for state dicts whose names are not ours."""
