@@ -1,20 +1,29 @@
 """Labelled images: readers of one form, downloads that can be trusted, batches that live on the device."""
 
+from cnncourse.datasets.archives import ArchiveError
 from cnncourse.datasets.cache import cache_folder
+from cnncourse.datasets.catalogue import CATALOGUE, Entry, entry, load, names
 from cnncourse.datasets.download import CacheError, DownloadError, RemoteFile, fetch
+from cnncourse.datasets.duplicates import find_duplicates, find_near_duplicates
 from cnncourse.datasets.embedded import digits
+from cnncourse.datasets.folder import image_folder
+from cnncourse.datasets.folder_archives import archive_folder
 from cnncourse.datasets.folder_images import FolderImages, ImageError
 from cnncourse.datasets.idx import fashion_mnist, mnist
 from cnncourse.datasets.labelled import DataInfo, LabelledImages
 from cnncourse.datasets.loader import Batches, batches
 from cnncourse.datasets.normalisation import Normalisation
+from cnncourse.datasets.splits import stratified_split
 from cnncourse.datasets.streamed import StreamedBatches, WorkerError
 
 __all__ = [
+    "CATALOGUE",
+    "ArchiveError",
     "Batches",
     "CacheError",
     "DataInfo",
     "DownloadError",
+    "Entry",
     "FolderImages",
     "ImageError",
     "LabelledImages",
@@ -22,10 +31,18 @@ __all__ = [
     "RemoteFile",
     "StreamedBatches",
     "WorkerError",
+    "archive_folder",
     "batches",
     "cache_folder",
     "digits",
+    "entry",
     "fashion_mnist",
     "fetch",
+    "find_duplicates",
+    "find_near_duplicates",
+    "image_folder",
+    "load",
     "mnist",
+    "names",
+    "stratified_split",
 ]
