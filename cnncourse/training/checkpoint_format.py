@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -38,6 +39,8 @@ DTYPES = {
     torch.uint8: "U8",
     torch.bool: "BOOL",
 }
+INTEGERS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+"""Width in bytes to a type that NumPy knows too."""
 NAMED = {name: dtype for dtype, name in DTYPES.items()}
 
 START = b'{"__metadata__":{"checksum":"'
@@ -200,8 +203,14 @@ def bytes_of(tensor: Tensor) -> memoryview:
     Returns:
         The tensor's own memory where it is contiguous on the CPU, else that of a copy. It can be written to.
     """
-    plain = tensor.detach().resolve_conj().resolve_neg().cpu().contiguous()
-    return memoryview(plain.reshape(-1).view(torch.uint8).numpy())
+    if tensor.numel() == 0:  # may have strides that PyTorch cannot view as bytes
+        return memoryview(b"")
+    plain = tensor.detach().resolve_conj().resolve_neg().cpu()
+    if not plain.is_contiguous():
+        # By NumPy, in one thread: PyTorch's threads wait for more work in a busy loop, and the checksum needs the core.
+        values = plain.view(INTEGERS[plain.element_size()]).numpy()
+        return np.ascontiguousarray(values).reshape(-1).view(np.uint8).data
+    return plain.reshape(-1).view(torch.uint8).numpy().data
 
 
 class Checksum:

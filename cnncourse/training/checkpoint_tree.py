@@ -112,8 +112,8 @@ def _encode_tensor(
             f"a checkpoint holds dense tensors with values, got layout {tensor.layout} on device {tensor.device} "
             f"at {_said(path)}; turn it into a plain tensor (to_dense(), dequantize()) first"
         )
-    address = (tensor.data_ptr(), tensor.dtype, tuple(tensor.shape), tensor.stride(), tensor.device)
-    address = (*address, tensor.is_conj(), tensor.is_neg())
+    place = (tensor.data_ptr(), tensor.dtype, tuple(tensor.shape), tensor.stride(), tensor.device)
+    address = (*place, tensor.is_conj(), tensor.is_neg())
     name = known.get(address) if tensor.numel() else None
     if name is None:
         name = plain = SEPARATOR.join(path) or "tensor"
@@ -139,7 +139,8 @@ def memory_order(tensor: Tensor) -> list[int] | None:
     """
     if tensor.is_contiguous():
         return None
-    order = sorted(range(tensor.dim()), key=lambda axis: (-tensor.stride(axis), axis))
+    strides = tensor.stride()
+    order = sorted(range(tensor.dim()), key=lambda axis: (-strides[axis], axis))
     return order if tensor.permute(order).is_contiguous() else None
 
 

@@ -28,7 +28,7 @@ def capture_random_state() -> Tree:
     }
     if "numpy.random" in sys.modules:
         state["numpy"] = _numpy_state()
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
+    if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         state["cuda"] = torch.cuda.get_rng_state_all()
     if torch.backends.mps.is_available():
         state["mps"] = torch.mps.get_rng_state()
