@@ -1,23 +1,52 @@
 """Training in plain PyTorch: one loop that fits on a page, and what is handed to it."""
 
+from cnncourse.training.allocator import keep_freed_memory
+from cnncourse.training.callbacks import Callback, TensorBoard
+from cnncourse.training.checkpoint_file import CheckpointError, read_checkpoint, write_checkpoint
+from cnncourse.training.checkpoint_folder import CheckpointFolder
+from cnncourse.training.config import TrainConfig
 from cnncourse.training.device import resolve_device
+from cnncourse.training.distributed import World, current_world, process_group
 from cnncourse.training.history import EpochRow, History
-from cnncourse.training.loop import Evaluation, TrainingError, evaluate, predict, train_epoch
-from cnncourse.training.schedules import constant, cosine, one_cycle
-from cnncourse.training.trainer import TrainConfig, Trainer
+from cnncourse.training.inference import inference_copy, predict
+from cnncourse.training.loop import evaluate, train_epoch, train_step
+from cnncourse.training.metrics import Evaluation, TrainingError
+from cnncourse.training.moving_average import MovingAverage
+from cnncourse.training.optimisers import build_optimiser, parameter_groups
+from cnncourse.training.schedules import constant, cosine, one_cycle, plateau, step_decay
+from cnncourse.training.signals import Interrupted
+from cnncourse.training.trainer import Trainer
 
 __all__ = [
+    "Callback",
+    "CheckpointError",
+    "CheckpointFolder",
     "EpochRow",
     "Evaluation",
     "History",
+    "Interrupted",
+    "MovingAverage",
+    "TensorBoard",
     "TrainConfig",
     "Trainer",
     "TrainingError",
+    "World",
+    "build_optimiser",
     "constant",
     "cosine",
+    "current_world",
     "evaluate",
+    "inference_copy",
+    "keep_freed_memory",
     "one_cycle",
+    "parameter_groups",
+    "plateau",
     "predict",
+    "process_group",
+    "read_checkpoint",
     "resolve_device",
+    "step_decay",
     "train_epoch",
+    "train_step",
+    "write_checkpoint",
 ]

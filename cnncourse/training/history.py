@@ -1,8 +1,12 @@
 """What happened during training, epoch by epoch."""
 
+import csv
+import io
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Any
 
 
@@ -24,6 +28,14 @@ class EpochRow:
     """Mean loss on the validation images after the pass; None without such images."""
     val_accuracy: float | None = None
     """Share of right answers on the validation images after the pass, 0 to 1."""
+    train_top5: float | None = None
+    """Share of training images whose class was among the five largest logits; None with five classes or fewer."""
+    val_top5: float | None = None
+    """The same on the validation images, after the pass."""
+    gradient_norm: float | None = None
+    """Mean length of the gradient before clipping; None if it was not measured."""
+    images_per_second: float | None = None
+    """Training images a second."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +68,36 @@ class History:
     def to_json(self) -> str:
         """Return the columns as JSON."""
         return json.dumps(self.to_dict())
+
+    def to_csv(self) -> str:
+        """Return one line for each pass under a line of names; empty cells are numbers that were not measured."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(f.name for f in fields(EpochRow))
+        writer.writerows(
+            ["" if value is None else value for value in asdict(row).values()] for row in self.rows
+        )
+        return text.getvalue()
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the history to a file, whole or not at all.
+
+        Args:
+            path: ends in ``.json`` or ``.csv``; its folder exists.
+
+        Returns:
+            The path.
+
+        Raises:
+            ValueError: if the name ends in something else.
+        """
+        target = Path(path)
+        if target.suffix not in (".json", ".csv"):
+            raise ValueError(f"a history is written to a .json or .csv file, got {target.name!r}")
+        part = target.with_name(f".{target.name}.{os.getpid()}.part")
+        part.write_text(self.to_json() if target.suffix == ".json" else self.to_csv(), encoding="utf-8")
+        part.replace(target)
+        return target
 
     @classmethod
     def from_dict(cls, columns: Mapping[str, list[Any]]) -> "History":

@@ -1,49 +1,105 @@
-"""The loop itself: one pass that learns, one that measures."""
+"""The loop itself: one step, one pass that learns, one that measures."""
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from time import perf_counter
+from contextlib import AbstractContextManager, nullcontext
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.parallel import DistributedDataParallel
+
+from cnncourse.training.metrics import Evaluation, Tally, TrainingError, check_labels
 
 Loss = Callable[[Tensor, Tensor], Tensor]
-"""Logits (N, K) and targets (N,) to the mean loss of the batch."""
+"""Logits (N, K) and targets (N,) or (N, K) to the mean loss of the batch."""
 
 CHECK_EVERY = 50
 """Steps between two looks at the loss on an accelerator, where each look waits for the device."""
 
 
-class TrainingError(RuntimeError):
-    """Training cannot go on; the message says why and what to try."""
+class StepResult(NamedTuple):
+    """What one optimiser step leaves to be counted."""
+
+    loss: Tensor | float
+    """Mean loss of the batch before the step; a tensor where reading it would mean waiting for the device."""
+    logits: Tensor
+    """(N, K), detached."""
+    gradient_norm: Tensor | None
+    """Length of the gradient before clipping, if it was measured."""
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """Loss and accuracy over one pass."""
+def train_step(
+    model: nn.Module,
+    images: Tensor,
+    targets: Tensor,
+    optimiser: torch.optim.Optimizer,
+    *,
+    loss: Loss = functional.cross_entropy,
+    autocast: Callable[[], AbstractContextManager[object]] = nullcontext,
+    scaler: torch.amp.GradScaler | None = None,
+    micro_batches: int = 1,
+    clip_norm: float | None = None,
+    weight: float = 1.0,
+    step: int = 0,
+) -> StepResult:
+    """Learn from one batch: forward, backward, one step of the optimiser.
 
-    loss: float
-    """Mean loss an image."""
-    accuracy: float
-    """Share of right answers, 0 to 1."""
-    images: int
-    """Images seen."""
-    seconds: float
-    """Duration of the pass."""
-    steps: int = 0
-    """Optimiser steps; 0 when only measuring."""
+    Args:
+        model: network from (N, C, H, W) to logits (N, K), in training mode.
+        images: (N, C, H, W), on the model's device.
+        targets: (N,) class indices or (N, K) probabilities.
+        optimiser: made for the model's parameters.
+        loss: from logits and targets to the mean loss of a batch.
+        autocast: makes the context in which the network and the loss compute.
+        scaler: keeps small float16 gradients from vanishing; ``None`` for other precisions.
+        micro_batches: parts the batch is cut into to save memory; their gradients are added up, so that only batch
+            normalisation sees a difference.
+        clip_norm: longest gradient allowed; ``math.inf`` only measures it, ``None`` does neither.
+        weight: factor of the loss, where this batch is a share of a larger one.
+        step: number of the step, for messages; on an accelerator every 50th step looks whether all is well.
 
-    @property
-    def errors(self) -> int:
-        """Images with a wrong answer."""
-        return self.images - round(self.accuracy * self.images)
+    Returns:
+        Loss, logits and gradient norm.
 
-    @property
-    def images_per_second(self) -> float:
-        """Images a second."""
-        return self.images / self.seconds if self.seconds > 0 else math.inf
+    Raises:
+        TrainingError: if the loss is infinite or not a number; the weights are then as before.
+        ValueError: if the targets do not fit the logits.
+    """
+    check = step % CHECK_EVERY == 0
+    optimiser.zero_grad(set_to_none=True)
+    if micro_batches == 1:
+        with autocast():
+            logits = model(images)
+            mean_loss = _computed(loss, logits, targets, check=check)
+        _backward(mean_loss, weight, scaler)
+        logits = logits.detach()
+    else:
+        done: list[tuple[Tensor, Tensor]] = []
+        parts = min(micro_batches, len(images))
+        for some, theirs in zip(images.tensor_split(parts), targets.tensor_split(parts), strict=True):
+            with _exchange_gradients(model, now=len(done) + 1 == parts), autocast():
+                logits = model(some)
+                part_loss = _computed(loss, logits, theirs, check=check)
+            _backward(part_loss, weight * len(some) / len(images), scaler)
+            done.append((part_loss, logits.detach()))
+        mean_loss, logits = _joined(done)
+    value = mean_loss.item() if check or mean_loss.is_cpu else mean_loss.detach()
+    if isinstance(value, float) and not math.isfinite(value):
+        raise _not_finite(value, step)  # before the step, so that the weights are still good
+    norm = None
+    if clip_norm is not None:
+        if scaler is not None:
+            scaler.unscale_(optimiser)
+        weights = [p for group in optimiser.param_groups for p in group["params"]]
+        norm = nn.utils.clip_grad_norm_(weights, clip_norm)
+    if scaler is None:
+        optimiser.step()
+    else:
+        scaler.step(optimiser)
+        scaler.update()
+    return StepResult(value, logits, norm)
 
 
 def train_epoch(
@@ -60,7 +116,7 @@ def train_epoch(
 
     Args:
         model: network from (N, C, H, W) to logits (N, K); left in training mode.
-        batches: pairs of images (N, C, H, W) and targets (N,), on the model's device.
+        batches: pairs of images (N, C, H, W) and targets, on the model's device.
         optimiser: made for the model's parameters.
         loss: from logits and targets to the mean loss of a batch.
         before_step: called with the number of the step, such as to set the learning rate.
@@ -77,25 +133,18 @@ def train_epoch(
     Book: pooling_lenet
     """
     model.train()
-    tally = _Tally()
+    tally = Tally()
     step = first_step
-    t_start = perf_counter()
     for images, targets in batches:
         if before_step is not None:
             before_step(step)
-        logits = model(images)
-        tally.check_targets(logits, targets)
-        batch_loss = loss(logits, targets)
-        optimiser.zero_grad(set_to_none=True)
-        batch_loss.backward()  # type: ignore[no-untyped-call]
-        tally.add(batch_loss, logits, targets)
-        if batch_loss.device.type == "cpu" or step % CHECK_EVERY == 0:
-            _check_finite(batch_loss, step)  # before the step, so that the weights are still good
-        optimiser.step()
+        done = train_step(model, images, targets, optimiser, loss=loss, step=step)
+        tally.add(done.loss, done.logits, targets)
+        tally.steps += 1
         step += 1
         if after_step is not None:
             after_step(1)
-    result = tally.result(t_start, steps=step - first_step)
+    result = tally.result()
     if not math.isfinite(result.loss):
         raise _not_finite(result.loss, step - 1)
     return result
@@ -103,14 +152,21 @@ def train_epoch(
 
 @torch.no_grad()
 def evaluate(
-    model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], *, loss: Loss = functional.cross_entropy
+    model: nn.Module,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    *,
+    loss: Loss = functional.cross_entropy,
+    autocast: Callable[[], AbstractContextManager[object]] = nullcontext,
+    added_up: Callable[..., object] | None = None,
 ) -> Evaluation:
-    """Go through the batches once in eval mode and measure.
+    """Go through the batches once in eval mode and measure; one batch of activations is held at a time.
 
     Args:
         model: network from (N, C, H, W) to logits (N, K); its mode comes back afterwards.
         batches: pairs of images (N, C, H, W) and targets (N,), on the model's device.
         loss: from logits and targets to the mean loss of a batch.
+        autocast: makes the context in which the network and the loss compute.
+        added_up: adds numbers over all processes, each of which measures its share; ``None`` when there is one.
 
     Returns:
         Loss and accuracy.
@@ -123,88 +179,58 @@ def evaluate(
     was_training = model.training
     model.eval()
     try:
-        tally = _Tally()
-        t_start = perf_counter()
+        tally = Tally()
         for images, targets in batches:
-            logits = model(images)
-            tally.check_targets(logits, targets)
-            tally.add(loss(logits, targets), logits, targets)
-        return tally.result(t_start)
+            with autocast():
+                logits = model(images)
+                batch_loss = _computed(loss, logits, targets, check=tally.images == 0)
+            tally.add(batch_loss, logits, targets)
+        return tally.result(added_up)  # type: ignore[arg-type]
     finally:
         model.train(was_training)
 
 
-@torch.no_grad()
-def predict(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
-    """Return the logits of all batches, in order, in eval mode.
-
-    Args:
-        model: network from (N, C, H, W) to logits (N, K); its mode comes back afterwards.
-        batches: pairs of images and targets, unshuffled if the order matters; targets are not looked at.
-
-    Returns:
-        (N, K): logits on the CPU.
-
-    Raises:
-        ValueError: if there are no batches.
-    """
-    was_training = model.training
-    model.eval()
-    try:
-        logits = [model(images).cpu() for images, _ in batches]
-    finally:
-        model.train(was_training)
-    if not logits:
-        raise ValueError("there are no batches; the data set is empty or its iterator used up")
-    return torch.cat(logits)
-
-
-class _Tally:
-    """Sums of one pass, kept on the device so that no step waits for them."""
-
-    def __init__(self) -> None:
-        self.loss: Tensor | float = 0.0
-        self.right: Tensor | int = 0
-        self.images = 0
-
-    def check_targets(self, logits: Tensor, targets: Tensor) -> None:
-        """Refuse what a loss function would turn into a riddle (on a GPU, into a dead process)."""
-        if logits.ndim != 2 or targets.ndim != 1 or len(logits) != len(targets):
+def _computed(loss: Loss, logits: Tensor, targets: Tensor, *, check: bool) -> Tensor:
+    """Compute the loss; say in words what a loss function would turn into a riddle."""
+    if check:
+        shapes = (tuple(logits.shape), tuple(targets.shape))
+        if logits.ndim != 2 or len(logits) != len(targets) or shapes[1] not in (shapes[0], shapes[0][:1]):
             raise ValueError(
-                f"logits must have shape (N, K) and targets (N,), got {tuple(logits.shape)} and "
-                f"{tuple(targets.shape)}"
+                f"logits must have shape (N, K) and targets (N,) or (N, K), got {shapes[0]} and {shapes[1]}"
             )
-        if self.images == 0 or targets.device.type == "cpu":  # a look at each batch would make a GPU wait
-            lowest, highest = int(targets.min()), int(targets.max())
-            if not 0 <= lowest <= highest < logits.shape[1]:
-                raise ValueError(
-                    f"targets must lie in [0, {logits.shape[1]}), the number of logits, got {lowest} to "
-                    f"{highest}; build the model with more classes or renumber the labels"
-                )
-
-    def add(self, loss: Tensor, logits: Tensor, targets: Tensor) -> None:
-        """Count one batch."""
-        wide = torch.float32 if loss.device.type == "mps" else torch.float64  # Apple's GPU has no doubles
-        self.loss = self.loss + loss.detach().to(wide) * len(targets)
-        self.right = self.right + (logits.detach().argmax(dim=1) == targets).sum()
-        self.images += len(targets)
-
-    def result(self, t_start: float, steps: int = 0) -> Evaluation:
-        """Return the means; the first moment at which the device is waited for."""
-        if self.images == 0:
-            raise ValueError("there are no batches; the data set is empty or its iterator used up")
-        loss, accuracy = float(self.loss) / self.images, int(self.right) / self.images
-        return Evaluation(loss, accuracy, self.images, perf_counter() - t_start, steps)
+        if targets.ndim == 1 and not targets.is_cpu:  # on a GPU a bad label kills the process
+            check_labels(targets, logits.shape[1])
+    if logits.dtype is torch.bfloat16 or logits.dtype is torch.float16:
+        logits = logits.float()
+    try:
+        return loss(logits, targets)
+    except IndexError:  # the CPU's way to say that a class is out of range
+        check_labels(targets, logits.shape[1])
+        raise
 
 
-def _check_finite(loss: Tensor, step: int) -> None:
-    value = float(loss.detach())
-    if not math.isfinite(value):
-        raise _not_finite(value, step)
+def _backward(loss: Tensor, weight: float, scaler: torch.amp.GradScaler | None) -> None:
+    weighted = loss if weight == 1 else loss * weight
+    (weighted if scaler is None else scaler.scale(weighted)).backward()  # type: ignore[no-untyped-call]
+
+
+def _joined(parts: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Return mean loss and logits of a batch from those of its parts."""
+    losses, logits = zip(*parts, strict=True)
+    images = sum(map(len, logits))
+    mean = sum(
+        part_loss.detach() * (len(part) / images) for part_loss, part in zip(losses, logits, strict=True)
+    )
+    return torch.as_tensor(mean), torch.cat(logits)
+
+
+def _exchange_gradients(model: nn.Module, *, now: bool) -> AbstractContextManager[object]:
+    """Let processes exchange gradients after the last part of a batch only."""
+    return nullcontext() if now or not isinstance(model, DistributedDataParallel) else model.no_sync()
 
 
 def _not_finite(value: float, step: int) -> TrainingError:
     return TrainingError(
         f"the loss must be a finite number, got {value} at step {step}; lower the learning rate, lengthen "
-        "the warm-up, or look for images that are not finite"
+        "the warm-up, clip the gradient, or look for images that are not finite"
     )

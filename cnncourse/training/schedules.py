@@ -1,6 +1,7 @@
 """Learning-rate schedules: pure functions of the step, as a factor of the peak learning rate."""
 
 import math
+from collections.abc import Callable, Sequence
 
 
 def _check(step: int, total_steps: int, warmup_steps: int) -> None:
@@ -77,3 +78,67 @@ def one_cycle(step: int, total_steps: int, warmup_steps: int = 0) -> float:
     if step < warmup_steps:
         return (step + 1) / (warmup_steps + 1)
     return 1 - (step - warmup_steps) / (total_steps - warmup_steps)
+
+
+def step_decay(
+    step: int,
+    total_steps: int,
+    warmup_steps: int = 0,
+    *,
+    milestones: Sequence[float] = (0.5, 0.75),
+    factor: float = 0.1,
+) -> float:
+    """Rise linearly during the warm-up, then stay at 1 and fall by a factor at each milestone.
+
+    He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, arXiv:1512.03385, section 4.2: cut by 10
+    after 32,000 and 48,000 of 64,000 steps, the shares 0.5 and 0.75.
+
+    Args:
+        step: number of the optimiser step, 0 <= step < total_steps.
+        total_steps: optimiser steps of the whole run.
+        warmup_steps: steps of the linear rise, 0 <= warmup_steps < total_steps.
+        milestones: shares of the run after which the rate is cut, rising, each in (0, 1).
+        factor: what a cut multiplies the rate by, in (0, 1).
+
+    Returns:
+        Factor in (0, 1].
+
+    Raises:
+        ValueError: if a step is out of its range.
+    """
+    _check(step, total_steps, warmup_steps)
+    if step < warmup_steps:
+        return (step + 1) / (warmup_steps + 1)
+    cuts = sum(step >= round(share * total_steps) for share in milestones)
+    return float(factor**cuts)
+
+
+def plateau(losses: Sequence[float], *, patience: int = 5, factor: float = 0.1) -> float:
+    """Fall by a factor whenever the validation loss has not reached a new low for some passes.
+
+    A function of all losses so far instead of an object with a memory, so that a resumed run goes on as if it had
+    not stopped. After a cut the passes are counted from there, as in ``torch.optim.lr_scheduler``.
+
+    Args:
+        losses: validation loss of each pass so far.
+        patience: passes without a new low before a cut, at least 1.
+        factor: what a cut multiplies the rate by, in (0, 1).
+
+    Returns:
+        Factor in (0, 1] for the next pass.
+    """
+    lowest, waited, cuts = math.inf, 0, 0
+    for loss in losses:
+        lowest, waited = (loss, 0) if loss < lowest else (lowest, waited + 1)
+        if waited >= patience:
+            cuts, waited = cuts + 1, 0
+    return float(factor**cuts)
+
+
+SCHEDULES: dict[str, Callable[..., float]] = {
+    "constant": constant,
+    "cosine": cosine,
+    "one_cycle": one_cycle,
+    "step": step_decay,
+}
+"""Schedules that need nothing but the number of the step."""

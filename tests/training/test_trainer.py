@@ -47,12 +47,17 @@ def test_cannot_learn_what_is_not_there():
     assert trainer.evaluate(digits("test")).accuracy < 0.25
 
 
-def noise(images, generator):
-    return images ^ torch.randint(0, 8, images.shape, generator=generator, dtype=torch.uint8)
+class Noise:
+    def draw(self, shape, generator):
+        size = (shape.count, shape.channels, shape.height, shape.width)
+        return {"bits": torch.randint(0, 8, size, generator=generator, dtype=torch.uint8)}
+
+    def apply(self, images, drawn):
+        return images ^ drawn["bits"]
 
 
 def weights_after(seed):
-    trainer = Trainer(mlp(), config(seed=seed), augmentation=noise)
+    trainer = Trainer(mlp(), config(seed=seed), augmentation=Noise())
     history = trainer.fit(digits("train"))
     return torch.cat([p.detach().flatten() for p in trainer.model.parameters()]), history["train_loss"]
 
@@ -146,7 +151,18 @@ def test_bad_data_and_divergence():
         ({"momentum": 1.0}, "momentum=1.0"),
         ({"label_smoothing": 1.0}, "label_smoothing=1.0"),
         ({"warmup_epochs": 2.0}, "warmup_epochs=2.0, epochs=2"),
-        ({"schedule": "step"}, "got 'step'"),
+        ({"schedule": "steps"}, "got 'steps'"),
+        ({"precision": "int8"}, r"precision must be one of .*got 'int8'"),
+        ({"channels_last": "yes"}, "got 'yes'"),
+        ({"micro_batches": 0}, "micro_batches=0"),
+        ({"clip_norm": 0.0}, "clip_norm=0.0"),
+        ({"ema_decay": 1.0}, "ema_decay=1.0"),
+        ({"early_stopping": 0}, "early_stopping=0"),
+        ({"lr_factor": 1.0}, "lr_factor=1.0"),
+        ({"lr_patience": 0}, "lr_patience=0"),
+        ({"workers": -1}, "workers=-1"),
+        ({"milestones": (0.5, 0.5)}, r"milestones must rise within \(0, 1\), got milestones=\(0.5, 0.5\)"),
+        ({"milestones": (0.5, 1.0)}, "milestones must rise"),
         ({"optimiser": "adam"}, "got 'adam'"),
     ],
 )
