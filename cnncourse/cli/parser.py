@@ -5,9 +5,9 @@ import sys
 from collections.abc import Sequence
 
 import cnncourse
-from cnncourse.cli import recording
+from cnncourse.cli import benchmarks, recording
 
-COMMANDS = (recording,)
+COMMANDS = (recording, benchmarks)
 """Modules with ``add_parsers(subparsers)``; each parser sets ``run``, from the arguments to an exit code."""
 
 

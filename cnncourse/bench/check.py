@@ -1,0 +1,177 @@
+"""Does the fast path learn the same? Accuracy after equal passes, over several seeds, against the plain loop.
+
+A race is only fair if all runners reach the same place. Both train the same networks from the same first
+weights on the same real images, as long; each seed gives a pair, and what counts is the mean difference of the
+pairs against its own standard error.
+"""
+
+import statistics
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from cnncourse.bench.machine import conditions, default_threads
+from cnncourse.bench.process import run_process
+
+LEARNERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "plain": ("cnncourse.bench.peers.learners:plain", {}),
+    "ours": ("cnncourse.bench.peers.learners:ours", {}),
+    "ours-fp32": ("cnncourse.bench.peers.learners:ours", {"precision": "fp32"}),
+}
+"""Who can be compared: function and options, by name."""
+REFERENCE = "plain"
+WORKLOADS: dict[str, dict[str, Any]] = {
+    "lenet": {"model": "lenet", "epochs": 5, "batch_size": 64, "padding": 2, "flip": False},
+    "resnet20": {"model": "resnet20", "epochs": 6, "batch_size": 64, "padding": 2, "flip": False},
+}
+"""Networks and settings; the images are the digits that scikit-learn carries, at 32 x 32, in three channels."""
+
+STANDARD_ERRORS = 2.0
+"""A mean difference within so many of its standard errors is the spread of the seeds."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What the learners reached."""
+
+    accuracies: dict[str, dict[str, list[float]]]
+    """Test accuracy of each seed, by workload and learner."""
+    seeds: list[int]
+    """The seeds, in that order."""
+    conditions: dict[str, Any]
+    """Processor, versions, commit and date."""
+    errors: dict[str, str]
+    """What went wrong, by ``workload, learner``."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether everybody ran, and nobody learnt less than the reference beyond the spread of the seeds."""
+        return not self.errors and all(
+            not worse(found, learners[REFERENCE])
+            for learners in self.accuracies.values()
+            for found in learners.values()
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain dictionaries and lists, ready for JSON."""
+        return {**asdict(self), "passed": self.passed}
+
+    def table(self) -> str:
+        """Return a line for each workload and learner."""
+        lines = [f"test accuracy after equal passes, {len(self.seeds)} seeds: mean, spread, and difference"]
+        for workload, learners in self.accuracies.items():
+            for name, found in learners.items():
+                line = f"{workload:<10} {name:<10} {statistics.fmean(found):.2%}"
+                if len(found) > 1:
+                    line += f" ± {statistics.stdev(found):.2%}"
+                if name != REFERENCE:
+                    mean, error = paired_difference(found, learners[REFERENCE])
+                    verdict = "less" if worse(found, learners[REFERENCE]) else "not less"
+                    line += f"   {100 * mean:+.2f} ± {100 * error:.2f} points: {verdict}"
+                lines.append(line)
+        lines += [f"{where} failed: {error}" for where, error in self.errors.items()]
+        return "\n".join(lines)
+
+
+def paired_difference(ours: Sequence[float], reference: Sequence[float]) -> tuple[float, float]:
+    """Return the mean of the differences and its standard error.
+
+    Args:
+        ours: accuracy of each seed.
+        reference: accuracy of the reference with the same seed.
+
+    Returns:
+        Mean, and standard deviation of the differences over the root of their number.
+
+    Raises:
+        ValueError: if there are fewer than two pairs.
+    """
+    if len(ours) != len(reference) or len(ours) < 2:
+        raise ValueError(f"two pairs at least are needed, got {len(ours)} and {len(reference)} accuracies")
+    differences = [a - b for a, b in zip(ours, reference, strict=True)]
+    return statistics.fmean(differences), statistics.stdev(differences) / len(differences) ** 0.5
+
+
+def worse(ours: Sequence[float], reference: Sequence[float]) -> bool:
+    """Return whether the mean is lower by more than the seeds explain.
+
+    Args:
+        ours: accuracy of each seed.
+        reference: accuracy of the reference with the same seed.
+
+    Returns:
+        True if the mean difference lies below minus two of its standard errors.
+    """
+    mean, error = paired_difference(ours, reference)
+    return mean < -STANDARD_ERRORS * error
+
+
+def check_learning(
+    *,
+    contestants: Sequence[str] | None = None,
+    workloads: Mapping[str, dict[str, Any]] = WORKLOADS,
+    seeds: Sequence[int] = (0, 1, 2, 3, 4),
+    threads: int | None = None,
+    report: Callable[[str], object] = print,
+) -> Checked:
+    """Train everybody with every seed, each in a process of its own, and compare.
+
+    Args:
+        contestants: some of :data:`LEARNERS`; ``None`` is all. The reference always runs with them.
+        workloads: networks and settings, by name.
+        seeds: at least two.
+        threads: threads of each process; ``None`` is one for each core.
+        report: called with a line now and then.
+
+    Returns:
+        The accuracies.
+
+    Raises:
+        ValueError: if a name is unknown, or there are fewer than two seeds.
+    """
+    names = [name for name in LEARNERS if contestants is None or name in contestants or name == REFERENCE]
+    for name in contestants or ():
+        if name not in LEARNERS:
+            raise ValueError(f"{name!r} cannot be checked; choose of {', '.join(LEARNERS)}")
+    if len(seeds) < 2:
+        raise ValueError(f"a spread needs at least two seeds, got {list(seeds)}")
+    count = threads or default_threads()
+    accuracies: dict[str, dict[str, list[float]]] = {}
+    errors: dict[str, str] = {}
+    with tempfile.TemporaryDirectory(prefix="cnncourse-bench-") as scratch:
+        for workload, settings in workloads.items():
+            found: dict[str, list[float]] = {}
+            for name in names:
+                reached = []
+                for seed in seeds:
+                    trial = _trial(LEARNERS[name], settings, seed, count, Path(scratch))
+                    if "error" in trial:
+                        errors[f"{workload}, {name}"] = trial["error"]
+                        break
+                    reached.append(float(trial["facts"]["accuracy"]))
+                    report(f"{workload}, {name}, seed {seed}: {reached[-1]:.2%}")
+                if len(reached) == len(seeds):
+                    found[name] = reached
+            if REFERENCE in found:
+                accuracies[workload] = found
+    return Checked(accuracies, list(seeds), conditions(count), errors)
+
+
+def _trial(
+    learner: tuple[str, dict[str, Any]], settings: dict[str, Any], seed: int, threads: int, scratch: Path
+) -> dict[str, Any]:
+    function, options = learner
+    specification = {
+        "function": function,
+        "options": options,
+        "settings": settings,
+        "packages": [],
+        "timed": False,
+        "clock": {},
+        "seed": seed,
+        "device": "cpu",
+        "scratch": str(scratch),
+    }
+    return run_process(specification, threads=threads, timeout=900)
