@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from cnncourse.augmentation.pixels import check_images, check_rows, fill_levels, is_channels_last
+from cnncourse.augmentation.pixels import check_images, check_rows, fill_levels, fill_values, is_channels_last
 from cnncourse.augmentation.steps import BatchShape, Drawn
 
 
@@ -121,16 +121,15 @@ def frame(
             framed = images.permute(0, 2, 3, 1).index_select(1, rows).index_select(2, columns)
             return framed.permute(0, 3, 1, 2)
         return functional.pad(images, [padding] * 4, mode="reflect")
-    levels = fill_levels(fill, images)
-    if isinstance(fill, Sequence):
+    values = fill_values(fill, images)
+    if len(values) > 1:
         form = torch.channels_last if is_channels_last(images) else torch.contiguous_format
         shape = (*images.shape[:2], height + 2 * padding, width + 2 * padding)
-        framed = torch.empty(shape, dtype=images.dtype, device=images.device, memory_format=form).copy_(
-            levels
-        )
+        framed = torch.empty(shape, dtype=images.dtype, device=images.device, memory_format=form)
+        framed.copy_(fill_levels(values, images))
         framed[:, :, padding : padding + height, padding : padding + width] = images
         return framed
-    return functional.pad(images, [padding] * 4, value=levels.flatten()[0].item())
+    return functional.pad(images, [padding] * 4, value=values[0])
 
 
 def _mirrored(side: int, padding: int) -> Tensor:

@@ -139,15 +139,15 @@ def choose(condition: Tensor, these: Tensor, others: Tensor) -> Tensor:
     return chosen.view(others.dtype)
 
 
-def fill_levels(fill: float | Sequence[float], images: Tensor) -> Tensor:
-    """Return the values of a plain area, one a channel.
+def fill_values(fill: float | Sequence[float], images: Tensor) -> list[float]:
+    """Return what to fill an area with, as numbers the images can hold.
 
     Args:
         fill: one value for all channels, or one a channel, in the units of the images.
         images: (N, C, H, W).
 
     Returns:
-        (C, 1, 1), of the images' type and device; for uint8 rounded to whole levels.
+        One value or C; for uint8 rounded to whole levels.
 
     Raises:
         ValueError: if the number of values is neither 1 nor C, or a value does not fit into uint8.
@@ -162,5 +162,21 @@ def fill_levels(fill: float | Sequence[float], images: Tensor) -> Tensor:
         values = [round(value) for value in values]
         if min(values) < 0 or max(values) > 255:
             raise ValueError(f"fill of uint8 images must lie in [0, 255], got fill={fill}")
-    levels = torch.tensor(values, dtype=images.dtype).to(images.device, non_blocking=True)
-    return levels.expand(channels).view(-1, 1, 1)
+    return values
+
+
+def fill_levels(fill: float | Sequence[float], images: Tensor) -> Tensor:
+    """Return :func:`fill_values` as a tensor.
+
+    Args:
+        fill: one value for all channels, or one a channel, in the units of the images.
+        images: (N, C, H, W).
+
+    Returns:
+        (C, 1, 1), of the images' type and device.
+
+    Raises:
+        ValueError: as :func:`fill_values`.
+    """
+    levels = torch.tensor(fill_values(fill, images), dtype=images.dtype)
+    return levels.to(images.device, non_blocking=True).expand(images.shape[1]).view(-1, 1, 1)
