@@ -5,9 +5,9 @@ import sys
 from collections.abc import Sequence
 
 import cnncourse
-from cnncourse.cli import benchmarks, recording
+from cnncourse.cli import benchmarks, doctor, listing, prediction, recording, training
 
-COMMANDS = (recording, benchmarks)
+COMMANDS = (training, prediction, listing, recording, benchmarks, doctor)
 """Modules with ``add_parsers(subparsers)``; each parser sets ``run``, from the arguments to an exit code."""
 
 
@@ -18,7 +18,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: arguments without the program's name; ``None`` takes the process's own.
 
     Returns:
-        0 if all went well, 2 after a mistake that a message explains, 130 after Ctrl-C.
+        0 if all went well, 1 if a comparison or a check failed, 2 after a mistake that a message explains, 130 after
+        Ctrl-C, 143 after SIGTERM.
     """
     parser = argparse.ArgumentParser(
         prog="cnncourse", description="A course on deep convolutional networks that checks itself."
@@ -33,9 +34,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return leave.code if isinstance(leave.code, int) else 2
     try:
         return int(arguments.run(arguments))
-    except (ValueError, OSError) as mistake:
-        print(f"cnncourse: {mistake}", file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
         print("cnncourse: stopped", file=sys.stderr)
         return 130
+    except Exception as mistake:
+        if not _is_explained(mistake):
+            raise
+        print(f"cnncourse: {mistake}", file=sys.stderr)
+        return 2
+
+
+def _is_explained(error: Exception) -> bool:
+    """Whether an error speaks to the user: bad values, the file system, and the errors that the library defines."""
+    return isinstance(error, (ValueError, OSError)) or type(error).__module__.startswith("cnncourse.")

@@ -1,18 +1,23 @@
-"""``record`` trains a recipe and writes what came out; ``records`` lists what is written."""
+"""``record`` trains a recipe and writes what came out, ``reproduce`` checks it, ``records`` lists what is written."""
 
 import argparse
-import importlib
 import json
 import sys
 from pathlib import Path
 from typing import Any
 
-from cnncourse import records
+from cnncourse.cli.options import add_data_root, add_device, add_json, parse_options
 from cnncourse.recipes import RECIPES
+
+RECORD_EXAMPLES = """examples:
+  cnncourse record lenet-mnist
+  cnncourse record resnet-cifar10 --option epochs=30 --name resnet20-thirty-passes --checkpoints runs/records
+
+With --checkpoints a record that was stopped goes on when the same command is given again."""
 
 
 def add_parsers(subparsers: Any) -> None:
-    """Add the two commands.
+    """Add the three commands.
 
     Args:
         subparsers: what ``ArgumentParser.add_subparsers`` returned.
@@ -21,8 +26,10 @@ def add_parsers(subparsers: Any) -> None:
         "record",
         help="train a recipe and write data/results/NAME.json",
         description="Train a recipe once for each seed and write what it measured, with its provenance.",
+        epilog=RECORD_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    record.add_argument("name", metavar="NAME", help=f"one of: {', '.join(RECIPES)}")
+    record.add_argument("recipe", metavar="RECIPE", help=f"one of: {', '.join(RECIPES)}")
     record.add_argument(
         "--budget",
         choices=("smoke", "book", "full"),
@@ -30,47 +37,83 @@ def add_parsers(subparsers: Any) -> None:
         help="scale of data and training (default: full)",
     )
     record.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="N", help="default: 0 1 2")
+    record.add_argument("--name", metavar="NAME", help="of the record (default: the recipe's)")
     record.add_argument(
-        "--data-root",
-        metavar="FOLDER",
-        help="folder with the data sets (default: $CNNCOURSE_HOME or the cache)",
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="an option of the recipe; may be repeated",
     )
-    record.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
+    record.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="a field of TrainConfig; may be repeated",
+    )
+    record.add_argument("--checkpoints", type=Path, metavar="FOLDER", help="keep the state of each run there")
     record.add_argument(
         "--output",
         type=Path,
         metavar="FOLDER",
         help="where to write the record (default: data/results of the course)",
     )
-    record.add_argument("--json", action="store_true", help="print the record as JSON")
+    add_data_root(record)
+    add_device(record)
+    add_json(record)
     record.set_defaults(run=_record)
+
+    reproduce = subparsers.add_parser(
+        "reproduce",
+        help="run a record's recipe again and compare",
+        description="Run the recipe of a record again, as recorded, and compare the results within the band that the "
+        "spread over seeds explains: three standard errors. Exit code 1 if they differ.",
+    )
+    reproduce.add_argument("name", metavar="NAME", help="of the record")
+    reproduce.add_argument("--seeds", type=int, nargs="+", metavar="N", help="default: those of the record")
+    reproduce.add_argument(
+        "--records", type=Path, metavar="FOLDER", help="default: data/results of the course"
+    )
+    add_data_root(reproduce)
+    add_device(reproduce)
+    add_json(reproduce)
+    reproduce.set_defaults(run=_reproduce)
+
     listing = subparsers.add_parser(
         "records", help="list the recorded runs", description="List the recorded runs and their results."
     )
-    listing.add_argument("--json", action="store_true", help="print the records as JSON")
+    add_json(listing)
     listing.set_defaults(run=_records)
 
 
 def _record(arguments: argparse.Namespace) -> int:
-    if arguments.name not in RECIPES:
-        raise ValueError(f"there is no recipe {arguments.name!r}; choose one of {', '.join(RECIPES)}")
+    from cnncourse import records
+    from cnncourse.recipes.recording import make_record
+    from cnncourse.training import Interrupted, TrainingError
+
     if arguments.budget != "full" and arguments.output is None:
         raise ValueError(
             f"the course's own records are full runs, so budget {arguments.budget!r} needs --output FOLDER"
         )
-    recipe = importlib.import_module(RECIPES[arguments.name])
-    from cnncourse.training import TrainingError
-
     try:
-        record = recipe.run(
-            arguments.budget,
+        record = make_record(
+            arguments.recipe,
+            budget=arguments.budget,
             seeds=arguments.seeds,
+            label=arguments.name,
             root=arguments.data_root,
             device=arguments.device,
-            report=lambda line: print(line, file=sys.stderr, flush=True),
+            options=parse_options(arguments.option),
+            changes=parse_options(arguments.set),
+            checkpoints=arguments.checkpoints,
+            report=_say,
         )
     except TrainingError as error:
-        raise ValueError(f"{arguments.name}: {error}") from error
+        raise ValueError(f"{arguments.recipe}: {error}") from error
+    except Interrupted as stopped:
+        print(f"cnncourse: {stopped}; give the same command again to go on", file=sys.stderr)
+        return stopped.exit_code
     path = records.save(record, arguments.output)
     print(
         json.dumps(record.to_dict(), ensure_ascii=False)
@@ -80,10 +123,45 @@ def _record(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _reproduce(arguments: argparse.Namespace) -> int:
+    from cnncourse import records
+    from cnncourse.recipes.recording import make_record
+    from cnncourse.records.comparison import compare
+    from cnncourse.training import TrainingError
+
+    record = records.load(arguments.name, arguments.records)
+    try:
+        rerun = make_record(
+            record.recipe.rsplit(".", 1)[1],
+            budget=record.budget,
+            seeds=arguments.seeds or record.seeds,
+            root=arguments.data_root,
+            device=arguments.device,
+            options=record.settings.get("options"),
+            changes=record.settings.get("set"),
+            report=_say,
+        )
+    except TrainingError as error:
+        raise ValueError(f"{arguments.name}: {error}") from error
+    comparisons = compare(record, rerun)
+    if arguments.json:
+        print(json.dumps([{**vars(one), "agrees": one.agrees} for one in comparisons]))
+    else:
+        print("\n".join(map(str, comparisons)))
+    return 0 if all(one.agrees for one in comparisons) else 1
+
+
 def _records(arguments: argparse.Namespace) -> int:
+    from cnncourse import records
+
     found = [records.load(name) for name in records.available()]
     if arguments.json:
         print(json.dumps([record.to_dict() for record in found], ensure_ascii=False))
     else:
         print("\n\n".join(map(str, found)) or "nothing is recorded yet; `cnncourse record NAME` does it")
     return 0
+
+
+def _say(line: str) -> None:
+    """Show progress where it does not mix with results."""
+    print(line, file=sys.stderr, flush=True)

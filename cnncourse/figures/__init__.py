@@ -3,6 +3,7 @@
 from cnncourse.figures.architecture import architecture
 from cnncourse.figures.curves import bars, curves
 from cnncourse.figures.display import figure_html, inline_svg, show
+from cnncourse.figures.history import history_curves, save_history
 from cnncourse.figures.images import image, image_grid, number_grid
 from cnncourse.figures.piecewise import crossings, gap, piecewise, wrong_side
 from cnncourse.figures.receptive import framed_image
@@ -18,12 +19,14 @@ __all__ = [
     "figure_html",
     "framed_image",
     "gap",
+    "history_curves",
     "image",
     "image_grid",
     "inline_svg",
     "new_figure",
     "number_grid",
     "piecewise",
+    "save_history",
     "show",
     "subplots",
     "wrong_side",

@@ -1,13 +1,20 @@
 """Published set-ups, one a file: the only place where model, data, augmentation and trainer meet.
 
-``RECIPES`` maps a record's name to the module that makes it; the module has ``TITLE`` and
-``run(budget, *, seeds, root, device, progress) -> Record``.
+``RECIPES`` maps a name to the module of a recipe. The module has ``NAME``, ``TITLE`` and ``plan(budget, *, root,
+device, **options) -> Plan``; one that trains no classifier of images has ``run(budget, *, seeds, root, device,
+progress, report) -> Record`` instead.
 """
 
 RECIPES = {
+    "classifier": "cnncourse.recipes.classifier",
+    "folder-finetune": "cnncourse.recipes.folder_finetune",
+    "lenet-fashion": "cnncourse.recipes.lenet_fashion",
     "lenet-mnist": "cnncourse.recipes.lenet_mnist",
     "mlp-mnist": "cnncourse.recipes.mlp_mnist",
+    "plain-cifar10": "cnncourse.recipes.plain_cifar10",
+    "resnet-cifar10": "cnncourse.recipes.resnet_cifar10",
     "sawtooth-race": "cnncourse.recipes.sawtooth_race",
+    "speed-cifar10": "cnncourse.recipes.speed_cifar10",
 }
 
 __all__ = ["RECIPES"]

@@ -1,12 +1,11 @@
 """A multilayer perceptron with as many parameters as LeNet-5, trained in the same way on the same digits."""
 
 import os
-from collections.abc import Callable, Sequence
 
 from cnncourse.inspection import count_parameters
 from cnncourse.models import MLP, LeNet5, hidden_width
-from cnncourse.recipes.handwriting import SIDE, Budget, run_recorded
-from cnncourse.records import Record
+from cnncourse.recipes.handwriting import SIDE, plan_for
+from cnncourse.recipes.plan import Plan
 
 NAME = "mlp-mnist"
 TITLE = "A multilayer perceptron of LeNet-5's size on handwritten digits"
@@ -24,39 +23,17 @@ def build() -> MLP:
     return MLP((SIDE * SIDE, width, 10))
 
 
-def run(
-    budget: Budget = "full",
-    *,
-    seeds: Sequence[int] = (0, 1, 2),
-    root: str | os.PathLike[str] | None = None,
-    device: str = "auto",
-    progress: bool | None = None,
-    report: Callable[[str], object] = lambda _line: None,
-) -> Record:
-    """Train the perceptron once for each seed and return the record.
+def plan(budget: str = "full", *, root: str | os.PathLike[str] | None = None, device: str = "auto") -> Plan:
+    """Return network, data and settings.
 
     Args:
         budget: ``"smoke"``, ``"book"`` (scikit-learn's digits) or ``"full"`` (MNIST).
-        seeds: one run each.
         root: folder with ``MNIST/raw``; ``None`` is the cache.
         device: where to compute.
-        progress: show a bar; ``None`` shows one only where somebody is likely to be watching.
-        report: called with a line of text after each run.
 
     Returns:
-        The record, not yet saved.
+        The plan.
 
     Book: pooling_lenet
     """
-    return run_recorded(
-        build,
-        name=NAME,
-        title=TITLE,
-        recipe=__name__,
-        budget=budget,
-        seeds=seeds,
-        root=root,
-        device=device,
-        progress=progress,
-        report=report,
-    )
+    return plan_for(build, budget, root=root, device=device)

@@ -77,12 +77,16 @@ def _device(device: str, threads: int | None) -> str:
         import torch
 
         return torch.cuda.get_device_name(device)
-    name = "Apple GPU" if device == "mps" else _processor()
+    name = "Apple GPU" if device == "mps" else processor_name()
     return name if threads is None else f"{name}, {threads} thread{'s' * (threads != 1)}"
 
 
-def _processor() -> str:
-    """Return the name of the processor as the operating system gives it."""
+def processor_name() -> str:
+    """Return the name of the processor as the operating system gives it.
+
+    Returns:
+        Such as ``AMD EPYC 9575F 64-Core Processor``.
+    """
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():
         for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():

@@ -56,7 +56,7 @@ class Run:
         """
         return {
             "model": self.model.state_dict(),
-            "optimiser": _with_text_keys(self.optimiser.state_dict()),
+            "optimiser": self.optimiser.state_dict(),
             "scaler": None if self.scaler is None else self.scaler.state_dict(),
             "average": None if self.average is None else self.average.state_dict(),
             "position": {"epoch": self.epoch, "step": self.step, "ended": self.ended},
@@ -76,7 +76,7 @@ class Run:
             world: the processes.
         """
         self.model.load_state_dict(state["model"])
-        self.optimiser.load_state_dict(_with_number_keys(state["optimiser"]))
+        self.optimiser.load_state_dict(state["optimiser"])
         _lay_out_like_parameters(self.optimiser)
         if self.scaler is not None and state["scaler"] is not None:
             self.scaler.load_state_dict(state["scaler"])
@@ -137,15 +137,6 @@ def differences(saved: Mapping[str, Any], present: Mapping[str, Any]) -> list[st
                 label = name if part == "settings" else f"{part} {name}"
                 lines.append(f"{label} was {old.get(name)}, is {new.get(name)}")
     return lines
-
-
-def _with_text_keys(state: dict[str, Any]) -> dict[str, Any]:
-    """JSON, in which the structure is saved, knows no numbers as keys."""
-    return {**state, "state": {str(index): value for index, value in state["state"].items()}}
-
-
-def _with_number_keys(state: dict[str, Any]) -> dict[str, Any]:
-    return {**state, "state": {int(index): value for index, value in state["state"].items()}}
 
 
 def _lay_out_like_parameters(optimiser: torch.optim.Optimizer) -> None:

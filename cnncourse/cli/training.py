@@ -1,0 +1,147 @@
+"""``train`` runs a recipe into a folder; ``evaluate`` measures what came out."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from cnncourse.cli.options import add_data_root, add_device, add_json, parse_options
+from cnncourse.recipes import RECIPES
+
+TRAIN_EXAMPLES = """examples:
+  cnncourse train lenet-mnist --budget book                     minutes, data that installed packages carry
+  cnncourse train resnet-cifar10 --option depth=56 --seed 1     the paper's run, on a GPU
+  cnncourse train classifier --option model=resnet20 --option data=patches --set epochs=5
+  cnncourse train folder-finetune --option path=photos/         your own photographs, one folder a class
+  torchrun --nproc-per-node 2 -m cnncourse train resnet-cifar10 --output runs/two
+
+A run that was stopped or killed goes on when the same command is given again. SIGTERM and Ctrl-C save first.
+exit codes: 0 done, 2 a mistake that a message explains, 130 Ctrl-C, 143 SIGTERM"""
+
+
+def add_parsers(subparsers: Any) -> None:
+    """Add the two commands.
+
+    Args:
+        subparsers: what ``ArgumentParser.add_subparsers`` returned.
+    """
+    train = subparsers.add_parser(
+        "train",
+        help="train a recipe into a folder: checkpoints, history, curves",
+        description="Train a recipe once. The folder holds checkpoints, the history and its curves.",
+        epilog=TRAIN_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    train.add_argument("recipe", metavar="RECIPE", help=f"one of: {', '.join(RECIPES)}")
+    train.add_argument(
+        "--budget",
+        choices=("smoke", "book", "full"),
+        default="full",
+        help="scale of data and training (default: full)",
+    )
+    train.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
+    train.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="an option of the recipe; may be repeated",
+    )
+    train.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="a field of TrainConfig; may be repeated",
+    )
+    train.add_argument("--output", type=Path, metavar="FOLDER", help="default: runs/RECIPE-BUDGET-seed-N")
+    train.add_argument(
+        "--resume", default="auto", metavar="HOW", help="auto, never, or a checkpoint file (default: auto)"
+    )
+    train.add_argument("--save-every", type=int, metavar="STEPS", help="also save within a pass")
+    train.add_argument(
+        "--tensorboard", action="store_true", help="write FOLDER/tensorboard (pip install tensorboard)"
+    )
+    add_data_root(train)
+    add_device(train)
+    add_json(train)
+    train.set_defaults(run=_train)
+
+    evaluate = subparsers.add_parser(
+        "evaluate",
+        help="measure a trained network on a data set",
+        description="Measure the network of a checkpoint: loss, top-1 and top-5.",
+        epilog="example:\n  cnncourse evaluate runs/lenet-mnist-book-seed-0 --data digits --option side=32",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    evaluate.add_argument("run_folder", metavar="RUN", help="folder of a run, or a checkpoint file")
+    evaluate.add_argument("--data", metavar="NAME", help="default: the test images of the run's recipe")
+    evaluate.add_argument("--split", default="test", help="train, val or test (default: test)")
+    evaluate.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="an option of the data set; may be repeated",
+    )
+    add_data_root(evaluate)
+    add_device(evaluate)
+    add_json(evaluate)
+    evaluate.set_defaults(run=_evaluate)
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    from cnncourse.recipes.training_run import train_into
+    from cnncourse.training import Interrupted, TrainingError
+
+    try:
+        outcome = train_into(
+            arguments.output,
+            recipe=arguments.recipe,
+            budget=arguments.budget,
+            seed=arguments.seed,
+            options=parse_options(arguments.option),
+            changes=parse_options(arguments.set),
+            root=arguments.data_root,
+            device=arguments.device,
+            resume=arguments.resume,
+            save_every=arguments.save_every,
+            tensorboard=arguments.tensorboard,
+            report=lambda line: print(line, file=sys.stderr, flush=True),
+        )
+    except TrainingError as error:
+        raise ValueError(str(error)) from error
+    except Interrupted as stopped:
+        print(f"cnncourse: {stopped}; give the same command again to go on", file=sys.stderr)
+        return stopped.exit_code
+    if outcome is not None:
+        print(json.dumps(outcome) if arguments.json else _told(outcome))
+    return 0
+
+
+def _evaluate(arguments: argparse.Namespace) -> int:
+    from cnncourse.recipes.training_run import evaluate_run
+
+    outcome = evaluate_run(
+        arguments.run_folder,
+        data=arguments.data,
+        split=arguments.split,
+        options=parse_options(arguments.option),
+        root=arguments.data_root,
+        device=arguments.device,
+    )
+    print(json.dumps(outcome) if arguments.json else _told(outcome))
+    return 0
+
+
+def _told(outcome: dict[str, Any]) -> str:
+    """Return what was measured, for people."""
+    width = max(map(len, outcome))
+    return "\n".join(
+        f"{name.replace('_', ' '):<{width}}  {_number(value)}" for name, value in outcome.items()
+    )
+
+
+def _number(value: Any) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)

@@ -1,0 +1,188 @@
+"""One training run in a folder of its own: what the command line trains and measures."""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from cnncourse.datasets import load
+from cnncourse.recipes.plan import train_once
+from cnncourse.recipes.planning import load_recipe, make_plan
+from cnncourse.recipes.restored import trained_network
+from cnncourse.training import (
+    Callback,
+    EpochRow,
+    Evaluation,
+    TensorBoard,
+    TrainConfig,
+    Trainer,
+    process_group,
+)
+from cnncourse.training.device import resolve_device
+
+ABOUT = "run.json"
+"""File that says which recipe made a folder."""
+
+
+class _Report(Callback):
+    """Tells how each pass went."""
+
+    def __init__(self, report: Callable[[str], object]) -> None:
+        self.report = report
+
+    def on_start(self, trainer: Trainer) -> None:
+        self.report(repr(trainer))
+
+    def on_epoch(self, trainer: Trainer, row: EpochRow) -> None:
+        learnt = f"loss {row.train_loss:.4f}, accuracy {row.train_accuracy:.2%}"
+        held = "" if row.val_accuracy is None else f"; held out {row.val_loss:.4f}, {row.val_accuracy:.2%}"
+        speed = f"{row.images_per_second:,.0f} images/s"
+        self.report(f"pass {row.epoch} of {trainer.config.epochs}: {learnt}{held}; {speed}")
+
+
+def train_into(
+    folder: Path | None,
+    *,
+    recipe: str,
+    budget: str,
+    seed: int,
+    options: Mapping[str, Any],
+    changes: Mapping[str, Any],
+    root: str | os.PathLike[str] | None = None,
+    device: str = "auto",
+    resume: str = "auto",
+    save_every: int | None = None,
+    tensorboard: bool = False,
+    report: Callable[[str], object] = lambda _line: None,
+) -> dict[str, Any] | None:
+    """Train a recipe once into a folder, or go on where an earlier call stopped.
+
+    Started by ``torchrun``, every process calls this, and the first one writes.
+
+    Args:
+        folder: for ``run.json``, ``checkpoints/``, ``history.json``, ``history.csv`` and ``curves.svg``; ``None`` is
+            ``runs/RECIPE-BUDGET-seed-N``.
+        recipe: name of a recipe.
+        budget: scale of data and training.
+        seed: of weights, order, augmentation, dropout.
+        options: arguments of the recipe.
+        changes: fields of ``TrainConfig`` to replace.
+        root: folder with the data.
+        device: where to compute.
+        resume: ``"auto"``, ``"never"`` or a checkpoint.
+        save_every: optimiser steps between two checkpoints within a pass.
+        tensorboard: write events too.
+        report: called with a line of text after each pass.
+
+    Returns:
+        What was measured on the test images; ``None`` in all processes but the first.
+
+    Raises:
+        ValueError: if a name is unknown or the folder holds another recipe's run.
+        Interrupted: after SIGTERM or Ctrl-C.
+    """
+    module = load_recipe(recipe)
+    with process_group(resolve_device(device)) as world:
+        plan = make_plan(module, budget, root=root, device=device, options=options, changes=changes)
+        place = folder or Path("runs") / f"{module.NAME}-{budget}-seed-{seed}"
+        about = {
+            "recipe": module.NAME,
+            "budget": budget,
+            "seed": seed,
+            "options": dict(options),
+            "set": dict(changes),
+        }
+        if world.is_first:
+            _claim(place, about)
+        watchers: list[Callback] = [_Report(report)]
+        if tensorboard and world.is_first:
+            watchers.append(TensorBoard(place / "tensorboard"))
+        trainer, history = train_once(
+            plan,
+            seed,
+            checkpoints=place / "checkpoints",
+            resume=resume,
+            save_every=save_every,
+            callbacks=watchers,
+        )
+        measured = trainer.evaluate(plan.test)
+        if not world.is_first:
+            return None
+        from cnncourse import figures
+
+        history.save(place / "history.json")
+        history.save(place / "history.csv")
+        figures.save_history(history, place / "curves.svg")
+        return {"folder": str(place), **_outcome(measured, plan.test.info.title)}
+
+
+def evaluate_run(
+    place: str | os.PathLike[str],
+    *,
+    data: str | None = None,
+    split: str = "test",
+    options: Mapping[str, Any] | None = None,
+    root: str | os.PathLike[str] | None = None,
+    device: str = "auto",
+) -> dict[str, Any]:
+    """Measure the network of a run.
+
+    Args:
+        place: folder of a run, or a checkpoint file.
+        data: name of a data set; ``None`` takes the test images of the run's recipe.
+        split: of the data set.
+        options: of the data set.
+        root: folder with the data.
+        device: where to compute.
+
+    Returns:
+        Loss, top-1, top-5 and what they were measured on.
+
+    Raises:
+        ValueError: if the data do not fit the network, or a checkpoint file comes without the name of a data set.
+    """
+    network = trained_network(place)
+    if data is None:
+        about = Path(place) / ABOUT
+        if not about.is_file():
+            raise ValueError(f"{place} does not say which data it was trained for; name them with --data")
+        told = json.loads(about.read_text(encoding="utf-8"))
+        images = make_plan(
+            load_recipe(told["recipe"]), told["budget"], root=root, device=device, options=told["options"]
+        ).test
+    else:
+        images = load(data, split, root=root, **(options or {}))
+    if len(images.classes) != len(network.classes):
+        raise ValueError(
+            f"the network tells {len(network.classes)} classes apart, {images.info.title} has {len(images.classes)}"
+        )
+    config = TrainConfig(epochs=1, device=device)
+    trainer = Trainer(network.model, config, normalisation=network.normalisation)
+    return {"network": network.name, **_outcome(trainer.evaluate(images), repr(images))}
+
+
+def _outcome(measured: Evaluation, data: str) -> dict[str, Any]:
+    top5 = {} if measured.top5 is None else {"top5": measured.top5}
+    return {
+        "data": data,
+        "images": measured.images,
+        "loss": measured.loss,
+        "accuracy": measured.accuracy,
+        **top5,
+        "errors": measured.errors,
+    }
+
+
+def _claim(place: Path, about: Mapping[str, Any]) -> None:
+    """Write down which run a folder belongs to; refuse another's."""
+    file = place / ABOUT
+    if file.is_file():
+        earlier = json.loads(file.read_text(encoding="utf-8"))
+        if earlier != json.loads(json.dumps(about)):
+            raise ValueError(f"{place} holds another run ({earlier}); choose another --output")
+        return
+    place.mkdir(parents=True, exist_ok=True)
+    part = file.with_suffix(".part")
+    part.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    part.replace(file)
