@@ -3,6 +3,7 @@
 from cnncourse.datasets.archives import ArchiveError
 from cnncourse.datasets.cache import cache_folder
 from cnncourse.datasets.catalogue import CATALOGUE, Entry, entry, load, names
+from cnncourse.datasets.colour_baseline import colour_histogram_baseline
 from cnncourse.datasets.download import CacheError, DownloadError, RemoteFile, fetch
 from cnncourse.datasets.duplicates import find_duplicates, find_near_duplicates
 from cnncourse.datasets.embedded import digits
@@ -13,7 +14,10 @@ from cnncourse.datasets.idx import fashion_mnist, mnist
 from cnncourse.datasets.labelled import DataInfo, LabelledImages
 from cnncourse.datasets.loader import Batches, batches
 from cnncourse.datasets.normalisation import Normalisation
+from cnncourse.datasets.patches import patches
+from cnncourse.datasets.shapes import ShapeImages, shapes
 from cnncourse.datasets.splits import stratified_split
+from cnncourse.datasets.statistics import DataStatistics, statistics
 from cnncourse.datasets.streamed import StreamedBatches, WorkerError
 
 __all__ = [
@@ -22,6 +26,7 @@ __all__ = [
     "Batches",
     "CacheError",
     "DataInfo",
+    "DataStatistics",
     "DownloadError",
     "Entry",
     "FolderImages",
@@ -29,11 +34,13 @@ __all__ = [
     "LabelledImages",
     "Normalisation",
     "RemoteFile",
+    "ShapeImages",
     "StreamedBatches",
     "WorkerError",
     "archive_folder",
     "batches",
     "cache_folder",
+    "colour_histogram_baseline",
     "digits",
     "entry",
     "fashion_mnist",
@@ -44,5 +51,8 @@ __all__ = [
     "load",
     "mnist",
     "names",
+    "patches",
+    "shapes",
+    "statistics",
     "stratified_split",
 ]

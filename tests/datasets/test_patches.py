@@ -1,3 +1,4 @@
+import importlib
 import itertools
 
 import pytest
@@ -7,7 +8,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch.nn import functional
 
-from cnncourse.datasets import patches as patches_module
 from cnncourse.datasets.colour_baseline import (
     colour_histogram_baseline,
     colour_histogram_baselines,
@@ -15,6 +15,10 @@ from cnncourse.datasets.colour_baseline import (
 )
 from cnncourse.datasets.labelled import DataInfo, LabelledImages
 from cnncourse.datasets.patches import MATERIALS, patches, photograph
+
+patches_module = importlib.import_module(
+    "cnncourse.datasets.patches"
+)  # the package's own name is the function
 
 
 def in_boxes(material, boxes):

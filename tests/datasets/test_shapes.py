@@ -1,3 +1,4 @@
+import importlib
 import math
 
 import numpy as np
@@ -180,7 +181,7 @@ def test_the_same_seed_gives_the_same_bytes_and_more_images_go_on():
 
 def test_parts_of_many_pixels_are_drawn_in_pieces_that_change_nothing(monkeypatch):
     whole = shapes("test", count=40, domain=0.5)
-    monkeypatch.setattr("cnncourse.datasets.shapes._CHUNK", 7 * 32 * 32)
+    monkeypatch.setattr(importlib.import_module("cnncourse.datasets.shapes"), "_CHUNK", 7 * 32 * 32)
     assert torch.equal(shapes("test", count=40, domain=0.5).images, whole.images)
 
 
