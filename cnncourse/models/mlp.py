@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from math import prod
 
 from torch import Tensor, nn
 
@@ -49,7 +50,7 @@ class MLP(nn.Module):
         Raises:
             ValueError: if an image does not hold ``sizes[0]`` numbers.
         """
-        inputs = images[0].numel() if images.ndim > 1 and len(images) else 0
+        inputs = prod(images.shape[1:]) if images.ndim > 1 else 0
         if inputs != self.sizes[0]:
             raise ValueError(
                 f"this MLP takes (N, ...) with {self.sizes[0]} numbers an image, got {tuple(images.shape)}; "

@@ -153,6 +153,17 @@ def test_wrong_images_are_refused(network):
         model(images.byte())
 
 
+@pytest.mark.parametrize("name", ["mlp", "lenet5", "resnet20", "speed_net", "efficientnet_lite0"])
+def test_the_checks_leave_the_batch_open_to_compilers(name):
+    torch.manual_seed(0)
+    model, channels = build(name, 7).eval(), find(name).in_channels
+    batch = torch.export.Dim("batch", min=1, max=64)
+    program = torch.export.export(model, (torch.randn(2, channels, 32, 32),), dynamic_shapes=({0: batch},))
+    images = torch.randn(5, channels, 32, 32)
+    with torch.no_grad():
+        assert distance(program.module()(images), model(images)) < 1e-5
+
+
 def test_any_channels_and_classes():
     for entry in RUN:
         model = on_meta(entry, num_classes=1, in_channels=2)
