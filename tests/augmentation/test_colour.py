@@ -144,6 +144,23 @@ def test_a_turn_and_back():
     torch.testing.assert_close(adjust_hue(adjust_hue(images, turns), -turns), images)
 
 
+def test_the_mean_grey_of_an_image_does_not_depend_on_threads_or_company():
+    # with two threads a reduction of one large image is split where that of several is not
+    images = torch.rand(3, 3, 224, 224, generator=generator())
+    factors = torch.tensor([0.3, 1.0, 1.9])
+    threads = torch.get_num_threads()
+    results = []
+    try:
+        for count in (1, 2):
+            torch.set_num_threads(count)
+            results.append(adjust_contrast(images, factors))
+            alone = [adjust_contrast(images[i : i + 1], factors[i : i + 1]) for i in range(3)]
+            results.append(torch.cat(alone))
+    finally:
+        torch.set_num_threads(threads)
+    assert all(torch.equal(result, results[0]) for result in results)
+
+
 def test_brightness_and_contrast_of_any_number_of_channels():
     for channels in (1, 2, 5):
         images = torch.rand(2, channels, 4, 4, generator=generator()) / 2

@@ -7,6 +7,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from cnncourse.augmentation import (
     AlternatingFlip,
@@ -221,16 +223,47 @@ def test_rows_that_do_not_fit_are_refused(name):
             step.apply(images, select_rows(drawn, rows))
 
 
+class NobodyLeftBehind(TorchDispatchMode):
+    """Refuses every operation on tensors of two devices, except copies and single numbers."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        tensors = [
+            leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor) and leaf.ndim
+        ]
+        if "copy" not in func.name() and len({tensor.device for tensor in tensors}) > 1:
+            raise AssertionError(f"{func.name()} has tensors of two devices")
+        return func(*args, **(kwargs or {}))
+
+
+def test_a_tensor_left_behind_is_found():
+    images, rows = torch.zeros(3, 2, device="meta"), torch.arange(3)
+    with NobodyLeftBehind():
+        assert images.index_select(0, rows.to("meta")).shape == (3, 2)
+        with pytest.raises(AssertionError, match="index_select has tensors of two devices"):
+            images.index_select(0, rows)
+
+
 @every_step
-def test_what_was_drawn_follows_the_images_to_their_device(name):
-    # "meta" holds no values: whoever waits for one, or computes with a tensor left behind, is found out
+@pytest.mark.parametrize("form", [torch.contiguous_format, torch.channels_last], ids=str)
+def test_what_was_drawn_follows_the_images_to_their_device(name, form):
+    # "meta" holds no values: whoever waits for one of the device's is found out too
     images = pictures(3, 12, 12)
     drawn = STEPS[name].draw(shape_of(images), generator(0))
-    for form in (torch.contiguous_format, torch.channels_last):
-        there = images.to("meta").contiguous(memory_format=form)
+    there = images.to("meta").contiguous(memory_format=form)
+    with NobodyLeftBehind():
         result = STEPS[name].apply(there, drawn)
-        assert result.device.type == "meta"
-        assert result.shape == STEPS[name].apply(images, drawn).shape
+    assert result.device.type == "meta"
+    assert result.shape == STEPS[name].apply(images, drawn).shape
+
+
+@pytest.mark.parametrize("mixing", [MixUp(), CutMix()], ids=str)
+def test_mixing_follows_the_images_to_their_device(mixing):
+    images, labels = torch.zeros(3, 3, 4, 4, device="meta"), torch.zeros(3, dtype=torch.int64, device="meta")
+    drawn = mixing.draw(BatchShape.of(images), generator(0))
+    with NobodyLeftBehind():
+        mixed, targets = mixing.apply(images, labels, drawn, 5)
+    assert mixed.device.type == targets.device.type == "meta"
+    assert targets.shape == (3, 5)
 
 
 @pytest.mark.gpu
