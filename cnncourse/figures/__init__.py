@@ -1,6 +1,7 @@
 """The only plotting code of the course: arrays in, axes out, one style, legible in light and dark."""
 
 from cnncourse.figures.architecture import architecture
+from cnncourse.figures.contact_sheet import contact_sheet, contact_sheet_alt
 from cnncourse.figures.curves import bars, curves
 from cnncourse.figures.display import figure_html, inline_svg, show
 from cnncourse.figures.history import history_curves, save_history
@@ -14,6 +15,8 @@ __all__ = [
     "SERIES",
     "architecture",
     "bars",
+    "contact_sheet",
+    "contact_sheet_alt",
     "crossings",
     "curves",
     "figure_html",
