@@ -260,3 +260,6 @@ def _tar_members(content: tarfile.TarFile) -> Iterator[_Member]:
         if info.issym() or info.islnk():
             kind = "link"
         yield _Member(info.name, kind, info.size, lambda info=info: content.extractfile(info))  # type: ignore[misc]
+    # Compressed data end with a checksum, which is looked at only by whoever reads that far.
+    while content.fileobj is not None and content.fileobj.read(1 << 20):
+        pass

@@ -53,13 +53,14 @@ def find_duplicates(*datasets: LabelledImages | FolderImages) -> list[tuple[Copy
 
 
 def find_near_duplicates(
-    *datasets: LabelledImages, distance: int = 3, difference: float = 8.0
+    *datasets: LabelledImages, distance: int = 10, difference: float = 20.0
 ) -> list[tuple[Copy, Copy, float]]:
     """Find pairs of images that look alike though their pixels differ, such as the same picture saved twice.
 
     Candidates have nearly the same difference hash: 64 bits that say, for 8 x 8 places of the image scaled to
     8 x 9 grey values, whether it gets brighter to the right. Their pixels decide. Every pair is looked at, which
-    takes seconds for tens of thousands of images; a shifted, turned or recoloured copy is not found.
+    takes seconds for tens of thousands of images; a shifted, turned or mirrored copy is not found. The default
+    limits are for photographs; dark images such as MNIST differ little on average, and need smaller ones.
 
     Args:
         *datasets: one or more of the same image size.

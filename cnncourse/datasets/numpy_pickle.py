@@ -7,6 +7,7 @@ array is built afterwards, by us. Every other name ends the reading.
 
 import io
 import pickle
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,6 @@ import numpy as np
 
 class PickleError(ValueError):
     """A pickle asks for something that plain data does not need, or is damaged."""
-
-
-class _Type:
-    """Stands for ``numpy.ndarray`` as an argument, and is never called."""
 
 
 class _DType:
@@ -77,16 +74,38 @@ def _encoded(text: Any, _encoding: Any = "latin1") -> bytes:
     return text.encode("latin1")
 
 
+class _Name:
+    """Stands for something that a pickle names; it can be called and in no way changed."""
+
+    __slots__ = ("_make",)
+    _make: Callable[..., Any]
+
+    def __init__(self, make: Callable[..., Any]) -> None:
+        object.__setattr__(self, "_make", make)
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self._make(*arguments)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise PickleError(f"the file tries to change {name}")
+
+
+def _never(*_arguments: Any) -> Any:
+    """Stand for ``numpy.ndarray``, which is an argument only."""
+    raise PickleError("the file calls numpy.ndarray, which NumPy's own pickles do not")
+
+
 _KNOWN = {
-    ("numpy", "ndarray"): _Type,
-    ("numpy", "dtype"): _DType,
-    ("_codecs", "encode"): _encoded,
-    **{(f"numpy.{core}.multiarray", "_reconstruct"): _Array for core in ("core", "_core")},
-    **{(f"numpy.{core}.numeric", "_frombuffer"): _from_buffer for core in ("core", "_core")},
+    ("numpy", "ndarray"): _Name(_never),
+    ("numpy", "dtype"): _Name(_DType),
+    ("_codecs", "encode"): _Name(_encoded),
+    **{(f"numpy.{core}.multiarray", "_reconstruct"): _Name(_Array) for core in ("core", "_core")},
+    **{(f"numpy.{core}.numeric", "_frombuffer"): _Name(_from_buffer) for core in ("core", "_core")},
 }
 
 
-class _Unpickler(pickle.Unpickler):
+# The unpickler in Python, not the one in C: a few damaged bytes make the latter ask for gigabytes.
+class _Unpickler(pickle._Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         try:
             return _KNOWN[module, name]
