@@ -123,21 +123,13 @@ def read_header(file: BinaryIO, path: Path) -> Header:
     size = file.seek(0, 2)
     file.seek(0)
     first = file.read(8)
+    brace = file.read(1)
+    file.seek(8)
     if size == 0:
         raise CheckpointError(f"{path} is empty: whoever wrote it was stopped; use an earlier checkpoint")
-    if first[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
-        raise CheckpointError(
-            f"{path} is a zip archive, as torch.save writes; it is not opened here, because what it pickles can run "
-            "code; read_weights() reads the weights in it without running anything"
-        )
-    if len(first) > 1 and first[0] == 0x80 and first[1] <= 5:
-        raise CheckpointError(
-            f"{path} is a Python pickle; it is not opened here, because it can run code; read_weights() reads the "
-            "weights that an old torch.save wrote without running anything"
-        )
     length = struct.unpack("<Q", first)[0] if len(first) == 8 else 0
-    if not 2 <= length <= MOST_HEADER:
-        raise CheckpointError(f"{path} is no safetensors file: {first!r} is not the length of a header")
+    if not 2 <= length <= MOST_HEADER or brace not in (b"{", b""):
+        raise CheckpointError(_said_of_foreign(path, first))
     if 8 + length > size:
         raise CheckpointError(_truncated(path, size, f"more than {8 + length:,}"))
     raw = file.read(length)
@@ -156,6 +148,24 @@ def read_header(file: BinaryIO, path: Path) -> Header:
             "use an earlier checkpoint"
         )
     return Header(notes, layout, first + raw)
+
+
+def _said_of_foreign(path: Path, first: bytes) -> str:
+    """Say what a file is that starts so."""
+    if first[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
+        return (
+            f"{path} is a zip archive, as torch.save writes; it is not opened here, because what it pickles can run "
+            "code; read_weights() reads the weights in it without running anything"
+        )
+    if len(first) > 1 and first[0] == 0x80 and first[1] <= 5:
+        return (
+            f"{path} is a Python pickle; it is not opened here, because it can run code; read_weights() reads the "
+            "weights that an old torch.save wrote without running anything"
+        )
+    return (
+        f"{path} is damaged or no safetensors file: it starts with {first!r}, not with the length of a header; use "
+        "an earlier checkpoint"
+    )
 
 
 def _truncated(path: Path, size: int, written: str) -> str:

@@ -31,11 +31,11 @@ def small(tmp_path):
     return write_checkpoint(tmp_path / "small.safetensors", {"a": torch.arange(3), "x": [1.5, "y"]})
 
 
-def test_every_single_changed_bit_is_found(tmp_path):
+def test_a_changed_bit_in_any_byte_is_found(tmp_path):
     path = small(tmp_path)
     content = bytearray(path.read_bytes())
     for place in range(len(content)):
-        for bit in range(8):
+        for bit in {place % 8, (place * 5 + 3) % 8}:
             content[place] ^= 1 << bit
             path.write_bytes(content)
             with pytest.raises(CheckpointError, match=r"small\.safetensors"):
@@ -50,7 +50,7 @@ def test_every_length_but_the_right_one_is_found(tmp_path):
     content = path.read_bytes()
     for length in range(len(content)):
         path.write_bytes(content[:length])
-        with pytest.raises(CheckpointError, match=r"is empty|is truncated|no safetensors file"):
+        with pytest.raises(CheckpointError, match=r"is empty|is truncated|is damaged or no"):
             read_checkpoint(path)
     path.write_bytes(content + b"\0")
     with pytest.raises(

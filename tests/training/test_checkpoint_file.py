@@ -237,6 +237,16 @@ def test_what_cannot_be_kept_is_refused_before_anything_is_written(tree, message
     assert list(tmp_path.iterdir()) == []
 
 
+def test_headers_of_every_length_are_told_from_pickles_and_archives(tmp_path):
+    # a length of 0x80 + 256 k looks like the start of a pickle of protocol k
+    lengths = set()
+    for count in range(0, 2400, 8):
+        path = write_checkpoint(tmp_path / "run.safetensors", "x" * count)
+        assert read_checkpoint(path) == "x" * count
+        lengths.add(path.stat().st_size - 8)
+    assert {0x80 + 256 * protocol for protocol in range(2, 6)} <= lengths
+
+
 def test_a_name_taken_twice_gets_a_number():
     apart = take_apart({"a/b": torch.zeros(1), "a": {"b": torch.ones(1)}, "__metadata__": torch.ones(2)})
     assert list(apart.tensors) == ["a/b", "a/b#2", "__metadata__#2"]
