@@ -146,8 +146,20 @@ PREDICT = Benchmark(
         ),
         Contestant(
             name="ours",
-            description="the copy that inference_copy makes",
+            description="predict with its defaults",
             function=_PEERS + "predicting:ours",
+        ),
+        Contestant(
+            name="ours-memory",
+            description="the same after keep_freed_memory()",
+            function=_PEERS + "predicting:ours",
+            options={"memory": True},
+        ),
+        Contestant(
+            name="ours-compile",
+            description="the same with compile=True",
+            function=_PEERS + "predicting:ours",
+            options={"memory": True, "compiled": True},
         ),
     ),
 )

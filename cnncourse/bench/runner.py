@@ -18,6 +18,8 @@ ATTEMPTS = 3
 """How often a trial is run at most until others leave the machine alone."""
 BLOCKS = 3
 """Timed blocks of a trial."""
+SECONDS = 6.0
+"""Timed seconds of a trial where a workload does not say otherwise."""
 
 
 def run(
@@ -27,7 +29,7 @@ def run(
     workloads: Sequence[str] | None = None,
     contestants: Sequence[str] | None = None,
     threads: int | None = None,
-    seconds: float = 6.0,
+    seconds: float | None = None,
     device: str = "cpu",
     seed: int = 0,
     limit: float | None = None,
@@ -43,7 +45,7 @@ def run(
         workloads: names of some of the workloads; ``None`` is all.
         contestants: names of some of the contestants; ``None`` is all. The reference always runs with them.
         threads: threads of each trial; ``None`` leaves it to the workload.
-        seconds: timed seconds of a trial, in three blocks.
+        seconds: timed seconds of a trial, in three blocks; ``None`` leaves it to the workload.
         device: where to compute, in PyTorch's words.
         seed: seed of data, first weights and the order of the trials.
         limit: start no trial after so many seconds; what is missing can be run later with ``append``.
@@ -59,7 +61,7 @@ def run(
         BenchError: if the file holds another benchmark or other settings.
     """
     benchmark = name if isinstance(name, Benchmark) else _named(name)
-    if rounds < 1 or not seconds > 0 or (threads is not None and threads < 1):
+    if rounds < 1 or (seconds is not None and not seconds > 0) or (threads is not None and threads < 1):
         raise ValueError(
             f"rounds and threads must be at least 1 and seconds above 0, got {rounds=}, {threads=}, {seconds=}"
         )
@@ -160,7 +162,7 @@ class _Stage:
     def trial(self, workload: Workload, contestant: Contestant) -> dict[str, Any]:
         """Run one trial, again if others disturbed it, and return its report."""
         threads = self.threads(workload)
-        seconds = float(workload.settings.get("seconds", self.settings["seconds"]))
+        seconds = float(self.settings["seconds"] or workload.settings.get("seconds", SECONDS))
         specification = {
             "function": contestant.function,
             "options": dict(contestant.options),

@@ -1,9 +1,11 @@
 """One trial in a process of its own: ``python -m cnncourse.bench.trial SPECIFICATION``, JSON to JSON."""
 
 import contextlib
+import ctypes
 import importlib
 import json
 import os
+import signal
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -63,6 +65,13 @@ def _versions(packages: list[str]) -> dict[str, str]:
     return {name: metadata.version(owners[name][0]) for name in packages if owners.get(name)}
 
 
+def _end_with_parent() -> None:
+    """Ask the kernel to end this process with the one that waits for it: it would disturb the next run."""
+    if sys.platform == "linux":
+        set_signal_at_parents_death = 1  # PR_SET_PDEATHSIG of <linux/prctl.h>
+        ctypes.CDLL(None).prctl(set_signal_at_parents_death, signal.SIGKILL)
+
+
 def main(arguments: list[str]) -> int:
     """Run the trial of a JSON specification and print its report as the only line on standard output.
 
@@ -72,6 +81,7 @@ def main(arguments: list[str]) -> int:
     Returns:
         0; a contestant's error ends the process with its traceback.
     """
+    _end_with_parent()
     # Contestants print bars and greetings; they go to the other stream.
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as report:
         os.dup2(2, 1)

@@ -38,7 +38,7 @@ def add_parsers(subparsers: Any) -> None:
     bench.add_argument("--contestants", nargs="+", metavar="NAME", help="default: all that are installed")
     bench.add_argument("--threads", type=int, metavar="N", help="default: one for each core")
     bench.add_argument(
-        "--seconds", type=float, default=6.0, metavar="S", help="timed seconds of a trial (default: 6)"
+        "--seconds", type=float, metavar="S", help="timed seconds of a trial (default: 3 to 15, by workload)"
     )
     bench.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
     bench.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")

@@ -2,6 +2,7 @@
 
 import os
 import time
+from pathlib import Path
 
 
 def sleeper(task, clock, *, milliseconds):
@@ -24,5 +25,8 @@ def lazy(task, clock):
     """Come back without a single step."""
 
 
-def hang(task, clock):
+def hang(task, clock, *, note=None):
+    """Sleep longer than anybody waits, and note the number of the process."""
+    if note is not None:
+        Path(note).write_text(str(os.getpid()), encoding="ascii")
     time.sleep(60)

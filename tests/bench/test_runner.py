@@ -1,5 +1,9 @@
 import dataclasses
 import json
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -47,6 +51,33 @@ def test_a_contestant_that_fails_is_reported_with_its_error(contestant, function
 
 def test_a_trial_without_end_is_ended(contestant):
     assert "no report after 1 s" in run_process(specification("hang"), threads=1, timeout=1)["error"]
+
+
+def runs(process):
+    """Return whether a process of /proc is there and not dead."""
+    try:
+        return "State:\tZ" not in (process / "status").read_text(encoding="utf-8")
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks the Linux kernel")
+def test_a_trial_ends_with_the_process_that_waits_for_it(contestant, tmp_path):
+    given = specification("hang", note=str(tmp_path / "number"))
+    code = f"from cnncourse.bench.process import run_process; run_process({given!r}, threads=1, timeout=60)"
+    waiting = subprocess.Popen([sys.executable, "-c", code])
+    try:
+        while not (tmp_path / "number").exists() or not (tmp_path / "number").read_text():
+            time.sleep(0.01)
+        trial = Path("/proc") / (tmp_path / "number").read_text()
+        assert runs(trial)
+    finally:
+        waiting.kill()
+        waiting.wait()
+    deadline = time.monotonic() + 20
+    while runs(trial):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 @pytest.fixture

@@ -106,10 +106,7 @@ def choices(fitted: Any) -> dict[str, str]:
     Returns:
         ``precision`` and ``layout``, as facts.
     """
-    from cnncourse.training.precision import resolve_precision
-
-    precision = resolve_precision(fitted.config.precision, fitted.model, fitted.device)
-    return {"precision": str(precision), "layout": "NHWC" if fitted.config.channels_last else "NCHW"}
+    return {"precision": fitted.precision, "layout": "NHWC" if fitted.channels_last else "NCHW"}
 
 
 def epoch(task: Task, clock: Clock) -> None:

@@ -107,21 +107,32 @@ def with_timm(task: Task, clock: Clock) -> None:
     _measure(task, clock, plain, batch, model, precision="fp32", layout="NHWC", answers=answers)
 
 
-def ours(task: Task, clock: Clock) -> None:
-    """Predict with the copy of the network that this library makes for it.
+def ours(task: Task, clock: Clock, *, memory: bool = False, compiled: bool = False) -> None:
+    """Predict with :func:`cnncourse.training.predict` on the copy that it makes.
 
     Args:
         task: what to predict.
         clock: times it.
+        memory: keep freed memory in the process, as the Trainer does.
+        compiled: let torch.compile translate the copy.
     """
-    from cnncourse.training.inference import inference_copy
+    from cnncourse.training import inference_copy, keep_freed_memory, predict
 
+    if memory:
+        keep_freed_memory()
     plain, batch = network(task), example(task)
     answers = _answers(plain, batch)
-    model = inference_copy(plain, batch)
-    dtype = next(model.parameters()).dtype
-    precision = "bf16" if dtype == torch.bfloat16 else "fp32"
-    _measure(task, clock, plain, batch, model, precision=precision, layout="NHWC", answers=answers)
+    ready = inference_copy(plain, batch, compile=compiled)
+    _measure(
+        task,
+        clock,
+        plain,
+        batch,
+        lambda images: predict(ready, [images]),
+        precision=ready.precision,
+        layout="NHWC" if ready.channels_last else "NCHW",
+        answers=answers,
+    )
 
 
 @torch.no_grad()
