@@ -116,8 +116,18 @@ def _train(arguments: argparse.Namespace) -> int:
         print(f"cnncourse: {stopped}; give the same command again to go on", file=sys.stderr)
         return stopped.exit_code
     if outcome is not None:
+        _draw(Path(outcome["folder"]))
         print(json.dumps(outcome) if arguments.json else _told(outcome))
     return 0
+
+
+def _draw(folder: Path) -> None:
+    """Draw the history beside its numbers."""
+    from cnncourse import figures
+    from cnncourse.training import History
+
+    history = History.from_dict(json.loads((folder / "history.json").read_text(encoding="utf-8")))
+    figures.save_history(history, folder / "curves.svg")
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:

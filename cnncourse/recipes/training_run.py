@@ -61,7 +61,7 @@ def train_into(
     Started by ``torchrun``, every process calls this, and the first one writes.
 
     Args:
-        folder: for ``run.json``, ``checkpoints/``, ``history.json``, ``history.csv`` and ``curves.svg``; ``None`` is
+        folder: for ``run.json``, ``checkpoints/``, ``history.json`` and ``history.csv``; ``None`` is
             ``runs/RECIPE-BUDGET-seed-N``.
         recipe: name of a recipe.
         budget: scale of data and training.
@@ -109,11 +109,8 @@ def train_into(
         measured = trainer.evaluate(plan.test)
         if not world.is_first:
             return None
-        from cnncourse import figures
-
         history.save(place / "history.json")
         history.save(place / "history.csv")
-        figures.save_history(history, place / "curves.svg")
         return {"folder": str(place), **_outcome(measured, plan.test.info.title)}
 
 

@@ -98,7 +98,11 @@ def process_group(device: torch.device) -> Iterator[World]:
     if "WORLD_SIZE" not in os.environ or distributed.is_initialized():
         yield current_world()
         return
-    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    store, rank, size = next(distributed.rendezvous("env://"))
+    # When torchrun starts lost processes again it keeps its store, and with it the addresses of the dead.
+    attempt = distributed.PrefixStore(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"), store)
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    distributed.init_process_group(backend, store=attempt, rank=rank, world_size=size)
     try:
         yield current_world()
     finally:
