@@ -7,6 +7,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from cnncourse import records
 from cnncourse.book.course import Course
+from cnncourse.records import Record
 
 __all__ = ["RecordedRuns"]
 
@@ -27,8 +28,19 @@ class RecordedRuns(SphinxDirective):
             record = records.load(name, folder)
             section = nodes.section(ids=[f"record-{name}"], names=[f"record-{name}"])
             section += nodes.title("", record.title)
-            command = nodes.literal("", f"python -m cnncourse record {name}")
+            command = nodes.literal("", _command(record))
             section += nodes.paragraph("", "Recorded by ", command, nodes.Text("."))
             section += nodes.raw("", record._repr_html_(), format="html")
             result.append(section)
         return result
+
+
+def _command(record: Record) -> str:
+    """Return the line that makes a record again."""
+    recipe = record.recipe.rsplit(".", 1)[1].replace("_", "-")
+    words = ["python -m cnncourse record", recipe]
+    words += [f"--option {key}={value}" for key, value in record.settings.get("options", {}).items()]
+    words += [f"--set {key}={value}" for key, value in record.settings.get("set", {}).items()]
+    if list(record.seeds) != [0, 1, 2]:
+        words.append(f"--seeds {' '.join(map(str, record.seeds))}")
+    return " ".join([*words, f"--name {record.name}"] if record.name != recipe else words)
