@@ -227,17 +227,17 @@ def undisturbed(number: int, folder: Path) -> float:
     return time.perf_counter() - began
 
 
-def kill_often(kills: int, chance: random.Random, folder: Path, seen: Seen) -> None:
-    """Kill until the number is reached, and bring the last run to its end."""
+def kill_often(kills: int, chance: random.Random, folder: Path, seen: Seen, until: str = "failed") -> None:
+    """Kill until the number is reached or a fault of some kind was seen, and bring the last run to its end."""
     operations = operations_of_a_run(folder / "counted")
     number = 0
-    while seen.kills.total() < kills and not seen.failed:
+    while seen.kills.total() < kills and not seen.failed and not getattr(seen, until):
         number += 1
         place, reference = folder / f"run-{number}", folder / f"reference-{number}"
         seconds = undisturbed(number, reference)
         outcome = -signal.SIGKILL
         while outcome == -signal.SIGKILL:
-            again = seen.kills.total() < kills
+            again = seen.kills.total() < kills and not getattr(seen, until)
             when = chance.choice(["any time", "any time", "before", "in", "after"]) if again else "never"
             name = chance.choice(sorted(operations))
             number_of_call = chance.randint(1, operations[name] // 2 + 1)
@@ -314,11 +314,11 @@ def write_under_the_final_name() -> None:
 
 
 SABOTAGE = {
-    "random state": forget_random_state,
-    "average": forget_the_average,
-    "atomic writing": write_under_the_final_name,
+    "random state": (forget_random_state, "different"),
+    "average": (forget_the_average, "different"),
+    "atomic writing": (write_under_the_final_name, "unreadable"),
 }
-"""Ways to break training on purpose, to see that this program finds it."""
+"""Ways to break training on purpose, and where this program must find it."""
 
 
 def sabotaged(kind: str, kills: int, chance: random.Random, folder: Path) -> dict[str, Any]:
@@ -326,9 +326,10 @@ def sabotaged(kind: str, kills: int, chance: random.Random, folder: Path) -> dic
     reader, writer = os.pipe()
 
     def work() -> None:
-        SABOTAGE[kind]()
+        damage, where = SABOTAGE[kind]
+        damage()
         seen = Seen()
-        kill_often(kills, chance, folder, seen)
+        kill_often(kills, chance, folder, seen, until=where)
         os.write(writer, json.dumps(vars(seen)).encode())  # far less than a pipe holds
 
     child = start(work)
@@ -353,7 +354,7 @@ def main() -> None:
     seen, chance = Seen(), random.Random(settings.seed)
     kill_often(settings.kills, chance, settings.folder, seen)
     ask_politely(chance, settings.folder, seen)
-    broken = {kind: sabotaged(kind, 12, chance, settings.folder / kind) for kind in SABOTAGE}
+    broken = {kind: sabotaged(kind, 50, chance, settings.folder / kind) for kind in SABOTAGE}
     json.dump({"sound": vars(seen), "broken": broken}, sys.stdout)
 
 
