@@ -4,6 +4,7 @@ from cnncourse.training.allocator import keep_freed_memory
 from cnncourse.training.callbacks import Callback, TensorBoard
 from cnncourse.training.checkpoint_file import CheckpointError, read_checkpoint, write_checkpoint
 from cnncourse.training.checkpoint_folder import CheckpointFolder
+from cnncourse.training.checkpoint_tree import CheckpointWarning
 from cnncourse.training.config import TrainConfig
 from cnncourse.training.device import resolve_device
 from cnncourse.training.distributed import World, current_world, process_group
@@ -16,11 +17,13 @@ from cnncourse.training.optimisers import build_optimiser, parameter_groups
 from cnncourse.training.schedules import constant, cosine, one_cycle, plateau, step_decay
 from cnncourse.training.signals import Interrupted
 from cnncourse.training.trainer import Trainer
+from cnncourse.training.weights_file import read_weights
 
 __all__ = [
     "Callback",
     "CheckpointError",
     "CheckpointFolder",
+    "CheckpointWarning",
     "EpochRow",
     "Evaluation",
     "History",
@@ -44,6 +47,7 @@ __all__ = [
     "predict",
     "process_group",
     "read_checkpoint",
+    "read_weights",
     "resolve_device",
     "step_decay",
     "train_epoch",

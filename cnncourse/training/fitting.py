@@ -256,7 +256,7 @@ class Fitting:
         if signal and not self.state.ended:
             if not saved:
                 self._save()
-            raise Interrupted(signal, None if self.folder is None else self.folder.path)
+            raise Interrupted(signal, None if self.folder is None else self.folder.latest_path())
 
     def _tell(self, news: Callable[[Any], None]) -> None:
         for watcher in self.trainer.callbacks if self.world.is_first else ():
