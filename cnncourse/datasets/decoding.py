@@ -21,7 +21,7 @@ def decode(path: Path) -> Tensor:
         path: a file of any format that torchvision or Pillow knows; EXIF's orientation is applied.
 
     Returns:
-        (3, H, W), uint8.
+        (3, H, W), uint8; the channels of a pixel lie side by side in memory.
 
     Raises:
         ImageError: if the file is missing, truncated, damaged or of another kind; the message names it.
@@ -29,7 +29,7 @@ def decode(path: Path) -> Tensor:
     image = _by_torchvision(path)
     if image is not None:
         return image
-    return torch.from_numpy(np.array(read_image(path))).permute(2, 0, 1).contiguous()
+    return torch.from_numpy(np.array(read_image(path))).permute(2, 0, 1)
 
 
 def _by_torchvision(path: Path) -> Tensor | None:
@@ -47,7 +47,7 @@ def _by_torchvision(path: Path) -> Tensor | None:
             return None
     if image.ndim != 3 or image.dtype != torch.uint8:  # several frames, or 16 bits a channel
         return None
-    return image
+    return image.permute(1, 2, 0).contiguous().permute(2, 0, 1)  # what was turned lies otherwise
 
 
 def centred(image: Tensor, side: int, short_side: int) -> Tensor:

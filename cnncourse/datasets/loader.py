@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterator
+from itertools import islice
 
 import torch
 from torch import Tensor
@@ -17,6 +18,8 @@ from cnncourse.datasets.streamed import StreamedBatches
 
 MOST_PACKED_BYTES = 2**30
 """Memory up to which images are packed without being asked: 1 GiB."""
+
+_STEPS_AHEAD = 16
 
 _Normaliser = Callable[[Tensor, Tensor, Tensor, torch.dtype], Tensor]
 
@@ -121,21 +124,38 @@ class Batches(Passes):
     def _batches(
         self, number: int, first_step: int, rank: int, world: int
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        for share in self._shares(number, first_step, rank, world):
+        shares = self._shares(number, first_step, rank, world)
+        if self._packed is not None:
+            while ahead := list(islice(shares, _STEPS_AHEAD)):
+                yield from self._packed_batches(self._packed, number, ahead)
+        for share in shares:
             if self.shuffle:
                 chosen: Tensor | slice = share.indices.to(self.images.device, non_blocking=True)
             else:  # neighbours need not be copied
                 chosen = slice(int(share.indices[0]), int(share.indices[-1]) + 1, world)
-            drawn = self._draw(number, share)
-            if self._packed is None or self._plan is None:
-                images = self.images[chosen]
-                if self.augmentation is not None:
-                    images = self.augmentation.apply(images, drawn)
-                images = self.normalisation(images, dtype=self.dtype, channels_last=self.channels_last)
-            else:
-                pixels = self._packed.bytes_of(share.indices, *self._plan.places(drawn))
-                images = self._normalised(pixels)
+            images = self.images[chosen]
+            if self.augmentation is not None:
+                images = self.augmentation.apply(images, self._draw(number, share))
+            images = self.normalisation(images, dtype=self.dtype, channels_last=self.channels_last)
             yield images, self.targets[chosen]
+
+    def _packed_batches(
+        self, packed: PackedImages, number: int, shares: list[Share]
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the batches of some steps, after finding out together where their rows are.
+
+        The many small operations on indices cost half as much one after the other as between large ones.
+        """
+        assert self._plan is not None
+        each = [self._draw(number, share) for share in shares]
+        drawn = {name: torch.cat([one[name] for one in each]) for name in each[0]}
+        indices = torch.cat([share.indices for share in shares])
+        starts = packed.starts(indices, *self._plan.places(drawn))
+        targets = self.targets[indices.to(self.targets.device, non_blocking=True)]
+        end = 0
+        for share in shares:
+            begin, end = end, end + len(share.indices)
+            yield self._normalised(packed.bytes_at(starts[begin:end])), targets[begin:end]
 
     def _draw(self, number: int, share: Share) -> dict[str, Tensor]:
         """Draw for the images of all processes, and keep what concerns this one."""

@@ -136,21 +136,31 @@ class PackedImages:
         frames = 0 if plan.crop is None else 2 * plan.crop.padding
         return (1 + plan.flips) * count * channels * (height + frames) * (width + frames)
 
-    def bytes_of(self, indices: Tensor, offsets: Tensor | None, mirrored: Tensor | None) -> Tensor:
-        """Copy images out.
+    def starts(self, indices: Tensor, offsets: Tensor | None, mirrored: Tensor | None) -> Tensor:
+        """Return where the rows of images begin.
 
         Args:
-            indices: (n,), int64, on the CPU: which ones.
+            indices: (n,), int64, on the CPU: which images.
             offsets: (n, 2), int64; see :meth:`CropAndFlip.places`.
             mirrored: (n,), bool.
 
         Returns:
-            (n, C H W), uint8: the pixels of each image, in channels-last order if so packed.
+            (n, rows), int64, on the device.
         """
         starts = indices * self._image
         if mirrored is not None:
             starts.add_(mirrored, alpha=self._copy)
         if offsets is not None:
             starts.add_(offsets[:, 0], alpha=self._row).add_(offsets[:, 1], alpha=self._pixel)
-        places = starts.to(self._rows.device, non_blocking=True)[:, None] + self._rows
-        return self._runs.index_select(0, places.view(-1)).view(len(indices), -1)
+        return starts.to(self._rows.device, non_blocking=True)[:, None] + self._rows
+
+    def bytes_at(self, starts: Tensor) -> Tensor:
+        """Copy images out.
+
+        Args:
+            starts: (n, rows), int64; see :meth:`starts`.
+
+        Returns:
+            (n, C H W), uint8: the pixels of each image, in channels-last order if so packed.
+        """
+        return self._runs.index_select(0, starts.view(-1)).view(len(starts), -1)

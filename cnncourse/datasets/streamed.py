@@ -4,6 +4,9 @@ import os
 import pickle
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from multiprocessing import get_context
+from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -84,6 +87,14 @@ class _Reader(Dataset[Tensor | str]):
         return self.augmentation.apply(image[None], drawn)[0]
 
 
+def _context(name: str | None) -> BaseContext:
+    """Return the way to start processes; a fork server imports once what they all need."""
+    context = get_context(name or ("spawn" if os.name == "nt" else "forkserver"))
+    if context.get_start_method() == "forkserver":
+        context.set_forkserver_preload(["__main__", "torch", "torchvision.io", __name__])
+    return context
+
+
 class StreamedBatches(Passes):
     """Go through images in files in batches of normalised floats, decoding while the network computes.
 
@@ -158,9 +169,7 @@ class StreamedBatches(Passes):
         self.dtype = dtype
         self.channels_last = channels_last
         self.workers = workers
-        self.multiprocessing_context = multiprocessing_context or (
-            "spawn" if os.name == "nt" else "forkserver"
-        )
+        self.multiprocessing_context = multiprocessing_context
         self._reader = _Reader(seed, augmentation, side, short_side)
         self._requests = _Requests()
         self._loader: DataLoader[Tensor | str] | None = None
@@ -183,9 +192,33 @@ class StreamedBatches(Passes):
 
     def close(self) -> None:
         """End the worker processes; the next pass starts new ones."""
-        self._loader = None
+        workers = getattr(self._loader, "_iterator", None)
+        self._loader = self._newest_pass = None
+        if workers is not None:
+            # Left alone they stay as long as something refers to them, such as the traceback of an error; and
+            # torch reports the death of one by a signal at any time, even here.
+            with suppress(RuntimeError):
+                workers._shutdown_workers()
 
     def _batches(
+        self, number: int, first_step: int, rank: int, world: int
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        try:
+            yield from self._read_batches(number, first_step, rank, world)
+        except (RuntimeError, EOFError, ConnectionError) as error:
+            told = re.search(r"DataLoader worker \(pid.*", str(error))
+            cut_off = isinstance(error, (EOFError, ConnectionError))  # it died while it handed images over
+            if not self.workers or not (told or cut_off):
+                raise
+            self.close()
+            raise WorkerError(
+                f"a process that reads images died ({told[0] if told else repr(error)}). Likely causes: memory or "
+                "/dev/shm is full (take fewer workers or smaller batches), an augmentation defined in a "
+                "notebook, or a script without `if __name__ == '__main__':`. workers=0 reads without "
+                "other processes"
+            ) from error
+
+    def _read_batches(
         self, number: int, first_step: int, rank: int, world: int
     ) -> Iterator[tuple[Tensor, Tensor]]:
         wanted = (self._wanted(number, share) for share in self._shares(number, first_step, rank, world))
@@ -221,26 +254,15 @@ class StreamedBatches(Passes):
                 num_workers=self.workers,
                 persistent_workers=True,
                 pin_memory=self.device.type == "cuda",
-                multiprocessing_context=self.multiprocessing_context,
+                multiprocessing_context=_context(self.multiprocessing_context),
                 generator=torch.Generator(),  # else every pass would draw from the global one
             )
         self._requests.pending = wanted
         this_pass = self._newest_pass = object()
-        try:
-            for images in self._loader:
-                yield images
-                if self._newest_pass is not this_pass:
-                    raise RuntimeError(
-                        "another pass of these batches has begun; workers serve one at a time: finish a pass "
-                        "before the next, or take workers=0"
-                    )
-        except RuntimeError as error:
-            if not re.search(r"DataLoader worker \(pid", str(error)):
-                raise
-            self.close()
-            raise WorkerError(
-                f"a process that reads images died ({str(error).splitlines()[0]}). Likely causes: memory or "
-                "/dev/shm is full (take fewer workers or smaller batches), an augmentation defined in a "
-                "notebook, or a script without `if __name__ == '__main__':`. workers=0 reads without "
-                "other processes"
-            ) from error
+        for images in self._loader:
+            yield images
+            if self._newest_pass is not this_pass:
+                raise RuntimeError(
+                    "another pass of these batches has begun, or they were closed; workers serve one pass at a "
+                    "time: finish it before the next, or take workers=0"
+                )

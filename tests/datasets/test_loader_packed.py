@@ -85,7 +85,7 @@ def test_a_crop_and_a_flip_worked_out_on_paper():
     packed = PackedImages(images, plan)
     for flipped, expected in ((False, [0, 4, 5, 0, 0, 0]), (True, [5, 4, 0, 0, 0, 0])):
         drawn = {"0.offsets": torch.tensor([[2, 0]]), "1.flipped": torch.tensor([flipped])}
-        assert packed.bytes_of(torch.tensor([0]), *plan.places(drawn)).tolist() == [expected]
+        assert packed.bytes_at(packed.starts(torch.tensor([0]), *plan.places(drawn))).tolist() == [expected]
 
 
 def test_batches_that_are_still_held_do_not_change():
