@@ -44,8 +44,8 @@ class Batches(Passes):
         packed: pack the images, which takes the memory of :meth:`PackedImages.bytes_needed` (for CIFAR-10
             three times that of the images); ``None`` does so where it applies and takes at most 1 GiB.
         compiled: normalise packed batches by one compiled kernel. That saves some 30 microseconds a batch of
-            128 CIFAR images on a CPU and costs 4 to 20 seconds at the first batch, so that it pays after
-            some hundreds of passes over 50,000 images; therefore only on demand. The numbers are the same.
+            128 CIFAR images on a CPU and costs 4 to 18 seconds at the first batch, so that it pays after
+            300 to 1,700 passes over 50,000 images; therefore only on demand. The numbers are the same.
 
     Raises:
         ValueError: if there are no images, a number is out of its range, or packing is wanted that cannot be.
