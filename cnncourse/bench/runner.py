@@ -32,6 +32,7 @@ def run(
     seconds: float | None = None,
     device: str = "cpu",
     seed: int = 0,
+    attempts: int = ATTEMPTS,
     limit: float | None = None,
     output: Path | None = None,
     append: bool = False,
@@ -48,6 +49,7 @@ def run(
         seconds: timed seconds of a trial, in three blocks; ``None`` leaves it to the workload.
         device: where to compute, in PyTorch's words.
         seed: seed of data, first weights and the order of the trials.
+        attempts: how often a trial is run at most until others leave the machine alone, at least 1.
         limit: start no trial after so many seconds; what is missing can be run later with ``append``.
         output: file that is written after each trial; ``None`` writes none.
         append: go on with what the file holds: only what it lacks of the wanted rounds is run.
@@ -61,9 +63,12 @@ def run(
         BenchError: if the file holds another benchmark or other settings.
     """
     benchmark = name if isinstance(name, Benchmark) else _named(name)
-    if rounds < 1 or (seconds is not None and not seconds > 0) or (threads is not None and threads < 1):
+    if min(rounds, attempts, 1 if threads is None else threads) < 1 or (
+        seconds is not None and not seconds > 0
+    ):
         raise ValueError(
-            f"rounds and threads must be at least 1 and seconds above 0, got {rounds=}, {threads=}, {seconds=}"
+            "rounds, attempts and threads must be at least 1 and seconds above 0, got "
+            f"{rounds=}, {attempts=}, {threads=}, {seconds=}"
         )
     chosen = benchmark.chosen_contestants(None if contestants is None else tuple(contestants))
     chosen = tuple(one for one in benchmark.contestants if one in chosen or one.name == benchmark.reference)
@@ -79,7 +84,7 @@ def run(
             due.append((number, workload, contestant))
     t_start = monotonic()
     with tempfile.TemporaryDirectory(prefix="cnncourse-bench-") as scratch:
-        stage = _Stage(benchmark, settings, Path(scratch), report)
+        stage = _Stage(benchmark, settings, Path(scratch), attempts, report)
         if due:
             result.slices.append(stage.conditions(measure_peak=benchmark.flops_a_multiply_add > 0))
         for number, workload, contestant in due:
@@ -127,11 +132,17 @@ class _Stage:
     """Where the trials run."""
 
     def __init__(
-        self, benchmark: Benchmark, settings: dict[str, Any], scratch: Path, report: Callable[[str], object]
+        self,
+        benchmark: Benchmark,
+        settings: dict[str, Any],
+        scratch: Path,
+        attempts: int,
+        report: Callable[[str], object],
     ) -> None:
         self.benchmark = benchmark
         self.settings = settings
         self.scratch = scratch
+        self.attempts = attempts
         self.report = report
 
     def threads(self, workload: Workload | None = None) -> int:
@@ -178,7 +189,7 @@ class _Stage:
         }
         names = {"workload": workload.name, "contestant": contestant.name}
         best: dict[str, Any] | None = None
-        for attempt in range(1, ATTEMPTS + 1):
+        for attempt in range(1, self.attempts + 1):
             found = self._process(specification, threads, timeout=300 + 10 * seconds)
             if "error" in found:
                 return {**names, "attempts": attempt, "error": found["error"]}

@@ -169,11 +169,12 @@ def probe(task: Task, model: nn.Module) -> None:
     task.facts["multiply_adds"] = counter.get_total_flops() // 2
 
 
-def sgd(model: nn.Module, **options: Any) -> torch.optim.SGD:
+def sgd(model: nn.Module, *, lr: float = LEARNING_RATE, **options: Any) -> torch.optim.SGD:
     """Return everybody's optimiser.
 
     Args:
         model: whose parameters it changes.
+        lr: learning rate.
         options: such as ``fused=True``.
 
     Returns:
@@ -181,7 +182,7 @@ def sgd(model: nn.Module, **options: Any) -> torch.optim.SGD:
     """
     return torch.optim.SGD(
         model.parameters(),
-        lr=LEARNING_RATE,
+        lr=lr,
         momentum=MOMENTUM,
         weight_decay=WEIGHT_DECAY,
         nesterov=True,

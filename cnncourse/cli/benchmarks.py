@@ -42,6 +42,13 @@ def add_parsers(subparsers: Any) -> None:
     )
     bench.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
     bench.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
+    bench.add_argument(
+        "--attempts",
+        type=int,
+        default=3,
+        metavar="N",
+        help="trials at most until one is not disturbed (default: 3)",
+    )
     bench.add_argument("--output", type=Path, metavar="FILE", help="write the result as JSON")
     bench.add_argument("--append", action="store_true", help="go on with what FILE holds")
     bench.add_argument("--limit", type=float, metavar="S", help="start no trial after S seconds")
@@ -75,6 +82,7 @@ def _bench(arguments: argparse.Namespace) -> int:
         seconds=arguments.seconds,
         device=arguments.device,
         seed=arguments.seed,
+        attempts=arguments.attempts,
         limit=arguments.limit,
         output=arguments.output,
         append=arguments.append,

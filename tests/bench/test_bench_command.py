@@ -37,7 +37,7 @@ def result(monkeypatch, contestant, benchmark_of):
 
 def test_bench_prints_and_writes_what_it_measured(result, tmp_path, capsys):
     path = tmp_path / "train.json"
-    arguments = ["bench", "train", "--rounds", "1", "--seconds", "0.03", "--threads", "1"]
+    arguments = ["bench", "train", "--rounds", "1", "--seconds", "0.03", "--threads", "1", "--attempts", "1"]
     assert main([*arguments, "--output", str(path), "--json"]) == 0
     out, err = capsys.readouterr()
     assert json.loads(out) == json.loads(path.read_text(encoding="utf-8"))

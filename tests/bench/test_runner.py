@@ -189,6 +189,7 @@ def test_only_a_run_with_the_same_settings_can_go_on(contestant, benchmark_of, t
         ({"rounds": 0}, "rounds=0"),
         ({"seconds": 0.0}, "seconds=0.0"),
         ({"threads": 0}, "threads=0"),
+        ({"attempts": 0}, "attempts=0"),
         ({"contestants": ["keras"]}, "no contestant of train 'keras'; choose of plain, "),
         ({"workloads": ["alexnet"]}, "no workload of train 'alexnet'; choose of resnet20, "),
         ({"name": "flight"}, "no benchmark 'flight'; choose of train, augment"),

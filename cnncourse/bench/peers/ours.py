@@ -80,10 +80,10 @@ def trainer(task: Task, model: nn.Module, precision: str, *, epochs: int, channe
     config = TrainConfig(
         epochs=epochs,
         batch_size=task.batch_size,
-        peak_lr=LEARNING_RATE,
+        peak_lr=task.settings.get("learning_rate", LEARNING_RATE),
         momentum=MOMENTUM,
         weight_decay=WEIGHT_DECAY,
-        schedule="constant",
+        schedule=task.settings.get("schedule", "constant"),
         seed=task.seed,
         device=task.device,
         precision=precision,  # type: ignore[arg-type]
