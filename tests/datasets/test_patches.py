@@ -123,6 +123,10 @@ def test_windows_come_from_everywhere_in_the_rectangles_equally_often():
     assert in_first.double().mean() == pytest.approx(places[0] / sum(places), abs=0.03)
     assert left[in_first].min() == first[0]
     assert left[in_first].max() == first[2] - 32
+    share = places[0] / sum(places)  # the first place that is not the first rectangle's any more
+    drawn = torch.tensor([[0.0, share + 1e-9, 0.0, 0.0], [0.0, share - 1e-9, 0.0, 0.0]], dtype=torch.float64)
+    corners = patches_module._corners("train", torch.full((2,), fur), drawn, (32, 32)).tolist()
+    assert corners == [[second[0], second[1], 32], [first[0], first[1], 32]]
     extreme = torch.tensor([[0.0] * 4, [1 - 1e-9] * 4], dtype=torch.float64)
     corners = patches_module._corners("train", torch.full((2,), fur), extreme, (32, 64)).tolist()
     assert corners == [[first[0], first[1], 32], [second[2] - 64, second[3] - 64, 64]]

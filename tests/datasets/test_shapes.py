@@ -142,7 +142,7 @@ def test_boxes_are_the_extents_of_the_masks():
 
 
 def test_masks_show_exactly_the_figure():
-    data = shapes("train", side=48, count=200)
+    data = shapes("train", side=48, count=200, size=(0.6, 0.8))
     for image, inside, outside in zip(data.images, shrunk(data.masks), ~grown(data.masks), strict=True):
         own = image.flatten(1)[:, inside.flatten()]
         assert len(own.unique(dim=1).T) == 1  # one colour, not mixed with the ground's
@@ -261,6 +261,13 @@ def test_a_tag_changes_the_corner_and_nothing_else():
     assert torch.equal(plain.images, tagged.images)
     assert torch.equal(plain.masks, tagged.masks)
     assert len(torch.unique(TAG_COLOURS, dim=0)) == 10
+
+
+def test_a_tag_hides_what_is_behind_it():
+    plain, tagged = (shapes("train", count=1000, size=(0.4, 0.4), shortcut=share) for share in (0.0, 1.0))
+    corner = (slice(None), slice(tag_side(32)), slice(tag_side(32)))
+    assert plain.masks[corner].any()
+    assert not tagged.masks[corner].any()
 
 
 def without_object(data, half=8):
