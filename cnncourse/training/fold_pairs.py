@@ -8,9 +8,8 @@ reads, if no other operation reads that tensor, and if both layers ran once.
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
-from copy import deepcopy
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -32,11 +31,11 @@ class Pair(NamedTuple):
     norm: str
 
 
-class _Readers(TorchDispatchMode):
+class _Readers(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Count the operations that read each watched tensor."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.watched: dict[int, tuple[Tensor, str]] = {}  # the tensors too, so that no number is given twice
         self.count: Counter[int] = Counter()
 
@@ -99,35 +98,35 @@ def foldable_pairs(model: nn.Module, example: Tensor) -> list[Pair]:
 def fold_pairs(model: nn.Module, pairs: list[Pair]) -> None:
     """Fold batch norms in place; ``nn.Identity`` takes their places, under every name they have.
 
+    The layers stay the objects they are, so that a layer which the network also keeps outside of PyTorch's registry
+    changes there too. A batch norm kept in such a place cannot be replaced: compare the logits afterwards.
+
     Args:
         model: network in eval mode.
         pairs: from :func:`foldable_pairs`.
     """
     for pair in pairs:
         layer, norm = model.get_submodule(pair.layer), model.get_submodule(pair.norm)
-        _replace(model, layer, _folded(layer, norm))
-        _replace(model, norm, nn.Identity())
+        layer.weight, layer.bias = _folded_parameters(layer, norm)
+        places = [name for name, module in model.named_modules(remove_duplicate=False) if module is norm]
+        for place in places:
+            parent, _, own_name = place.rpartition(".")
+            setattr(model.get_submodule(parent), own_name, nn.Identity())
 
 
-def _folded(layer: nn.Module, norm: nn.Module) -> nn.Module:
-    """Return one layer that does what both do."""
+def _folded_parameters(layer: nn.Module, norm: nn.Module) -> tuple[nn.Parameter, nn.Parameter]:
+    """Return weight and bias of one layer that does what both do."""
     if isinstance(layer, nn.Conv2d):
-        return fold_batch_norm(layer, norm)  # type: ignore[arg-type]
+        folded = fold_batch_norm(layer, norm)  # type: ignore[arg-type]
+        assert folded.bias is not None
+        return cast("nn.Parameter", folded.weight), cast("nn.Parameter", folded.bias)
     assert isinstance(layer, nn.Linear)
     scale, shift = batch_norm_scale_and_shift(norm)  # type: ignore[arg-type]
     weight = layer.weight.detach().double() * scale[:, None]
     bias = shift if layer.bias is None else scale * layer.bias.detach().double() + shift
-    folded = deepcopy(layer)
-    folded.weight = nn.Parameter(weight.to(layer.weight.dtype))
-    folded.bias = nn.Parameter(bias.to(layer.weight.dtype))
-    return folded
-
-
-def _replace(model: nn.Module, old: nn.Module, new: nn.Module) -> None:
-    places = [name for name, module in model.named_modules(remove_duplicate=False) if module is old]
-    for place in places:
-        parent, _, own_name = place.rpartition(".")
-        setattr(model.get_submodule(parent), own_name, new)
+    learns = layer.weight.requires_grad
+    dtype = layer.weight.dtype
+    return nn.Parameter(weight.to(dtype), learns), nn.Parameter(bias.to(dtype), learns)
 
 
 def _is_plain(module: nn.Module) -> bool:

@@ -1,7 +1,25 @@
 """A copy of a network made for prediction: fewer layers, half the bytes, the same answers.
 
-Four steps, each switched off by one argument. On two Zen 4 cores, images a second against the usual loop (``eval()``
-and ``no_grad()``, float32, channels first), the allocator keeping its memory (``training.allocator``):
+Each step is switched off by one argument, the allocator by not calling ``keep_freed_memory``. Times as fast as the
+usual loop (``eval()`` and ``no_grad()``, float32, channels first), on two Zen 4 cores, medians of two rounds:
+
+============================================ =================== =====================
+what                                         ResNet-18, 32 px,   torchvision ResNet-50,
+                                             batch 256           224 px, batch 16
+============================================ =================== =====================
+the usual loop, memory kept                  1.6                 1.6
+float32, channels last, folded, memory kept  1.6                 2.0
+bf16, channels last, memory kept             3.1                 3.6
+bf16, folded, memory kept, channels first    3.0                 2.9
+bf16, channels last, folded                  3.0                 not measured
+bf16, channels last, folded, memory kept     3.2                 not measured
+the same, compiled                           3.3                 3.9
+============================================ =================== =====================
+
+The last line is 476 GFLOP/s for ResNet-18, the peak of these cores in bfloat16 (468 in registers), so the ratio is
+bounded by how much of the float32 peak the usual loop reaches. On 500 photographs a trained MobileNetV2 answers
+81.2 % rightly either way; 98.8 % of its answers are the same, its logits (spread 3.2) move by 0.06 on average. A
+trained ResNet-20 on 1,000 CIFAR-10 images: 91.5 % either way, 99.8 % the same.
 """
 
 import os
@@ -148,7 +166,7 @@ def inference_copy(
     if fold:
         network, pairs = _fold_or_leave(network, few, expected)
     if in_last:
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network.to(memory_format=torch.channels_last)
     ready = InferenceModel(network, precision="fp32", channels_last=in_last, folded=tuple(pairs))
     if chosen != "fp32":
         ready = _in_half(ready, few, chosen, may_stay=precision == "auto")

@@ -24,7 +24,7 @@ LeNet-5, 32 px         1.1                     0.8            1.2               
 
 import platform
 from contextlib import AbstractContextManager, nullcontext
-from typing import Literal, cast
+from typing import Literal
 
 import torch
 from torch import nn
@@ -53,7 +53,7 @@ def cpu_has_bf16() -> bool:
     Returns:
         ``False`` also where this version of torch cannot tell.
     """
-    if not torch.backends.mkldnn.is_available():
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]  # type: ignore[no-untyped-call]
         return False
     if platform.machine().lower() in ("arm64", "aarch64"):
         supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
@@ -114,7 +114,7 @@ def resolve_precision(
             "precision='fp16' needs a GPU or a processor with AVX512-FP16 or AMX-FP16; this one would take dozens "
             "of times longer than in fp32: choose 'bf16' or 'fp32'"
         )
-    return cast("Precision", name)
+    return name
 
 
 def resolve_channels_last(setting: bool | str, model: nn.Module, device: torch.device) -> bool:
@@ -193,8 +193,9 @@ def _is_wide(module: nn.Module) -> bool:
 
 
 def _is_depthwise(module: nn.Module) -> bool:
-    is_convolution = isinstance(module, (nn.Conv1d, nn.Conv2d, nn.Conv3d))
-    return is_convolution and 1 < module.groups == module.in_channels
+    if not isinstance(module, (nn.Conv1d, nn.Conv2d, nn.Conv3d)):
+        return False
+    return 1 < module.groups == module.in_channels
 
 
 def _cpu_has_fp16() -> bool:
