@@ -5,9 +5,13 @@ from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
 
 from cnncourse import datasets, figures
-from cnncourse.datasets import Entry, LabelledImages
+from cnncourse.datasets import Entry, FolderImages, LabelledImages
 
 __all__ = ["DataSets"]
+
+Data = LabelledImages | FolderImages
+PER_CLASS = 5
+"""Pictures of a class: more would weigh more than a page of figures may."""
 
 
 class DataSets(SphinxDirective):
@@ -23,13 +27,11 @@ class DataSets(SphinxDirective):
             section += nodes.title("", entry.info.title)
             lines = _lines(entry)
             if entry.source == "embedded":
-                train, test = (datasets.load(entry.name, split) for split in ("train", "test"))
-                assert isinstance(train, LabelledImages)
-                assert isinstance(test, LabelledImages)
-                lines += _measured(train, test)
+                sheet = datasets.load(entry.name, "train")
+                lines += _measured(sheet, datasets.load(entry.name, "test"))
             self.state.nested_parse(StringList(lines, source=entry.name), self.content_offset, section)
             if entry.source == "embedded":
-                section += nodes.raw("", _sheet(train), format="html")
+                section += nodes.raw("", _sheet(sheet), format="html")
             sections.append(section)
         return sections
 
@@ -53,7 +55,7 @@ def _lines(entry: Entry) -> list[str]:
     ]
 
 
-def _measured(train: LabelledImages, test: LabelledImages) -> list[str]:
+def _measured(train: Data, test: Data) -> list[str]:
     """Return what is counted on the pixels while the book is built, as Markdown."""
     rows = ["| part | images | a class | mean | standard deviation |", "|---|---:|---:|---:|---:|"]
     for data in (train, test):
@@ -65,10 +67,10 @@ def _measured(train: LabelledImages, test: LabelledImages) -> list[str]:
     return [*rows, ""]
 
 
-def _sheet(data: LabelledImages) -> str:
+def _sheet(data: Data) -> str:
     return figures.figure_html(
-        figures.contact_sheet(data),
+        figures.contact_sheet(data, PER_CLASS),
         name=f"sheet-{data.info.name}",
-        alt=figures.contact_sheet_alt(data),
+        alt=figures.contact_sheet_alt(data, PER_CLASS),
         caption="Training images, spread evenly over each class in the order of the data set.",
     )

@@ -2,9 +2,9 @@
 
 from cnncourse.training.allocator import keep_freed_memory
 from cnncourse.training.callbacks import Callback, TensorBoard
-from cnncourse.training.checkpoint_file import CheckpointError, read_checkpoint, write_checkpoint
+from cnncourse.training.checkpoint_file import read_checkpoint, write_checkpoint
 from cnncourse.training.checkpoint_folder import CheckpointFolder
-from cnncourse.training.checkpoint_tree import CheckpointWarning
+from cnncourse.training.checkpoint_tree import CheckpointError, CheckpointWarning
 from cnncourse.training.config import TrainConfig
 from cnncourse.training.device import resolve_device
 from cnncourse.training.distributed import World, current_world, process_group

@@ -61,7 +61,7 @@ class TensorBoard(Callback):
             raise ImportError(
                 "TensorBoard is an optional extra; install it with: pip install tensorboard"
             ) from error
-        self.writer = SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
+        self.writer = SummaryWriter(str(folder))
 
     def on_epoch(self, trainer: "Trainer", row: EpochRow) -> None:
         """Write one point for each measured number.
@@ -72,8 +72,8 @@ class TensorBoard(Callback):
         """
         for name, value in vars(row).items():
             if value is not None and name != "epoch":
-                self.writer.add_scalar(name, value, row.epoch)  # type: ignore[no-untyped-call]
-        self.writer.flush()  # type: ignore[no-untyped-call]
+                self.writer.add_scalar(name, value, row.epoch)
+        self.writer.flush()
 
     def on_end(self, trainer: "Trainer", history: History) -> None:
         """Close the file.
@@ -82,4 +82,4 @@ class TensorBoard(Callback):
             trainer: not looked at.
             history: not looked at.
         """
-        self.writer.close()  # type: ignore[no-untyped-call]
+        self.writer.close()

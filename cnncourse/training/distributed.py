@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 from torch import distributed, nn
+from torch._C._distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 
 @dataclass(frozen=True)
@@ -98,9 +100,10 @@ def process_group(device: torch.device) -> Iterator[World]:
     if "WORLD_SIZE" not in os.environ or distributed.is_initialized():
         yield current_world()
         return
-    store, rank, size = next(distributed.rendezvous("env://"))
+    store, rank, size = next(rendezvous("env://"))  # type: ignore[attr-defined]
     # When torchrun starts lost processes again it keeps its store, and with it the addresses of the dead.
-    attempt = distributed.PrefixStore(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"), store)
+    restarts = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    attempt = PrefixStore(restarts, store)  # type: ignore[attr-defined]
     backend = "nccl" if device.type == "cuda" else "gloo"
     distributed.init_process_group(backend, store=attempt, rank=rank, world_size=size)
     try:

@@ -13,8 +13,9 @@ from torch.nn import functional
 from cnncourse.augmentation import BatchShape, generator_for
 from cnncourse.datasets import batches
 from cnncourse.datasets.progress import progress_bar
-from cnncourse.training.checkpoint_file import CheckpointError, read_checkpoint
+from cnncourse.training.checkpoint_file import read_checkpoint
 from cnncourse.training.checkpoint_folder import CheckpointFolder
+from cnncourse.training.checkpoint_tree import CheckpointError
 from cnncourse.training.config import TrainConfig
 from cnncourse.training.distributed import current_world, shared_between
 from cnncourse.training.history import EpochRow, History
@@ -52,6 +53,8 @@ class Fitting:
         save_every: int | None,
     ) -> None:
         config = trainer.config
+        if save_every is not None and save_every < 1:
+            raise ValueError(f"save_every must be at least 1 step, or None for each pass, got {save_every}")
         for name, needed in (
             ("schedule", config.schedule == "plateau"),
             ("early_stopping", config.early_stopping),
@@ -201,7 +204,7 @@ class Fitting:
         generator = generator_for(
             self.config.seed, "mixing", self.state.epoch, self.state.step, self.world.rank
         )
-        shape = BatchShape(len(images), *images.shape[2:], channels=images.shape[1])
+        shape = BatchShape(len(images), images.shape[2], images.shape[3], channels=images.shape[1])
         soft = functional.one_hot(targets, len(self.classes)).float()
         return self.trainer.mixing.apply(images, soft, self.trainer.mixing.draw(shape, generator))
 

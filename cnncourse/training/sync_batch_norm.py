@@ -1,6 +1,6 @@
 """Batch normalisation over the images of all processes."""
 
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
@@ -29,11 +29,11 @@ class SyncBatchNorm(nn.modules.batchnorm._BatchNorm):
         """
         self._check_input_dim(features)
         if not self.training or not distributed.is_initialized() or distributed.get_world_size() == 1:
-            return cast("Tensor", super().forward(features))
+            return super().forward(features)
         wide = features.float() if features.dtype in (torch.bfloat16, torch.float16) else features
         axes = [axis for axis in range(features.ndim) if axis != 1]
         own = wide.new_full((1,), features.numel() / features.shape[1])
-        sums = _AddUp.apply(torch.cat([wide.sum(axes), wide.square().sum(axes), own]))  # type: ignore[no-untyped-call]
+        sums = _AddUp.apply(torch.cat([wide.sum(axes), wide.square().sum(axes), own]))
         total, squares, count = sums[: self.num_features], sums[self.num_features : -1], sums[-1]
         mean = total / count
         variance = (squares / count - mean.square()).clamp(min=0)
@@ -42,7 +42,8 @@ class SyncBatchNorm(nn.modules.batchnorm._BatchNorm):
         scale = scale if self.weight is None else scale * self.weight
         shift = -mean * scale if self.bias is None else self.bias - mean * scale
         shape = (1, -1, *[1] * (features.ndim - 2))
-        return (wide * scale.view(shape) + shift.view(shape)).to(features.dtype)
+        normalised: Tensor = (wide * scale.view(shape) + shift.view(shape)).to(features.dtype)
+        return normalised
 
     @torch.no_grad()
     def _remember(self, mean: Tensor, variance: Tensor) -> None:
@@ -89,7 +90,7 @@ class _AddUp(torch.autograd.Function):
         return total
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         total = gradient.contiguous().clone()
         distributed.all_reduce(total)
         return total

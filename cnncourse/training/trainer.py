@@ -70,7 +70,7 @@ class Trainer:
         if config.sync_batch_norm and current_world().size > 1:
             synchronise_batch_norms(model)
         layout = torch.channels_last if self.channels_last else torch.preserve_format
-        self.model = model.to(self.device, memory_format=layout)
+        self.model = model.to(self.device).to(memory_format=layout)
         self.augmentation = augmentation
         self.mixing = mixing
         self.normalisation = normalisation
