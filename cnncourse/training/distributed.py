@@ -100,10 +100,10 @@ def process_group(device: torch.device) -> Iterator[World]:
     if "WORLD_SIZE" not in os.environ or distributed.is_initialized():
         yield current_world()
         return
-    store, rank, size = next(rendezvous("env://"))  # type: ignore[attr-defined]
+    store, rank, size = next(rendezvous("env://"))
     # When torchrun starts lost processes again it keeps its store, and with it the addresses of the dead.
     restarts = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-    attempt = PrefixStore(restarts, store)  # type: ignore[attr-defined]
+    attempt = PrefixStore(restarts, store)
     backend = "nccl" if device.type == "cuda" else "gloo"
     distributed.init_process_group(backend, store=attempt, rank=rank, world_size=size)
     try:

@@ -53,7 +53,7 @@ def cpu_has_bf16() -> bool:
     Returns:
         ``False`` also where this version of torch cannot tell.
     """
-    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]  # type: ignore[no-untyped-call]
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return False
     if platform.machine().lower() in ("arm64", "aarch64"):
         supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
