@@ -33,6 +33,7 @@ import torch
 from torch import Tensor, nn
 
 from cnncourse.inspection.hooks import evaluating
+from cnncourse.training.allocator import keep_freed_memory
 from cnncourse.training.fold_pairs import Pair, fold_pairs, foldable_pairs
 from cnncourse.training.precision import PRECISIONS, Precision, resolve_channels_last, resolve_precision
 
@@ -181,6 +182,7 @@ def predict(
     channels_last: bool | str = "auto",
     fold: bool = True,
     compile: bool = False,
+    keep_memory: bool = True,
 ) -> Tensor:
     """Return the logits of all batches, in order; one batch of activations is held at a time.
 
@@ -193,6 +195,7 @@ def predict(
         channels_last: see :func:`inference_copy`.
         fold: see :func:`inference_copy`.
         compile: see :func:`inference_copy`.
+        keep_memory: keep freed memory in the process; see :mod:`cnncourse.training.allocator`.
 
     Returns:
         (N, K): logits, float32, on the CPU.
@@ -202,6 +205,8 @@ def predict(
 
     Book: pooling_lenet
     """
+    if keep_memory:
+        keep_freed_memory()
     ready = model if isinstance(model, InferenceModel) else None
     logits = []
     for batch in batches:

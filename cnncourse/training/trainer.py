@@ -177,6 +177,7 @@ class Trainer:
             self.batches(data),
             precision=self.precision,
             channels_last=self.channels_last,
+            keep_memory=self.config.keep_memory,
         )
 
     def batches(self, data: Data, batch_size: int | None = None) -> Batches | StreamedBatches:
