@@ -1,6 +1,7 @@
 """``doctor`` looks at the machine: what is there, what is wrong, how to mend it."""
 
 import argparse
+import importlib
 import json
 import os
 import platform
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import cnncourse
-from cnncourse.cli.options import add_json
+from cnncourse.cli.options import add_command, add_json
 
 PACKAGES = (
     "torch",
@@ -47,10 +48,13 @@ def add_parsers(subparsers: Any) -> None:
     Args:
         subparsers: what ``ArgumentParser.add_subparsers`` returned.
     """
-    doctor = subparsers.add_parser(
+    doctor = add_command(
+        subparsers,
         "doctor",
         help="look for what is wrong with this machine, and say how to mend it",
-        description="Show versions, device, cache and disk; exit code 1 if something needs mending.",
+        description="Show versions, device, cache and disk.",
+        examples="examples:\n  cnncourse doctor\n  cnncourse doctor --json\n\n"
+        "exit codes: 0 all is well, 1 something needs mending",
     )
     add_json(doctor)
     doctor.set_defaults(run=_doctor)
@@ -76,7 +80,9 @@ def examine() -> list[Finding]:
     Returns:
         What was found, in the order of the questions people ask.
     """
-    return [*_software(), *_hardware(), *_storage()]
+    software, broken = _software(), _imports()
+    # Without PyTorch the rest of the library cannot be asked anything.
+    return [*software, *broken] if broken else [*software, *_hardware(), *_storage()]
 
 
 def _software() -> list[Finding]:
@@ -91,20 +97,28 @@ def _software() -> list[Finding]:
     return findings
 
 
+def _imports() -> list[Finding]:
+    """Return what is installed and does not import: most often a torchvision made for another PyTorch."""
+    findings = []
+    for package in ("torch", "torchvision"):
+        try:
+            importlib.import_module(package)
+        except Exception as error:  # anything can go wrong in a broken package
+            remedy = "pip install --force-reinstall torch torchvision"
+            findings.append(Finding(f"import {package}", f"fails: {error}", remedy))
+    return findings
+
+
 def _hardware() -> list[Finding]:
-    try:
-        import torch
-    except ImportError as error:
-        return [Finding("PyTorch", f"does not import: {error}", "pip install --force-reinstall torch")]
+    import torch
+
     from cnncourse.records.conditions import processor_name
     from cnncourse.training.precision import cpu_has_bf16
 
     fast = "bf16 units" if cpu_has_bf16() else "no bf16 units: training uses fp32"
     findings = [Finding("processor", f"{processor_name()}, {fast}")]
-    cores, threads = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
-        torch.get_num_threads(),
-    )
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = torch.get_num_threads()
     too_many = (
         f"set OMP_NUM_THREADS={cores}: more threads than cores wait for each other" if threads > cores else ""
     )
@@ -129,7 +143,7 @@ def _storage() -> list[Finding]:
     cache = cache_folder()
     existing = next(path for path in (cache, *cache.parents) if path.exists())
     fine = os.access(existing, os.W_OK) and existing.is_dir()
-    closed = "" if fine else "set CNNCOURSE_HOME to a folder that can be written"
+    closed = "" if fine else f"{existing} cannot be written; set CNNCOURSE_HOME to a folder that can"
     free = shutil.disk_usage(existing).free / 1e9
     tight = (
         ""

@@ -2,11 +2,22 @@
 
 import argparse
 import json
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from cnncourse.cli.options import add_data_root, add_json
+from cnncourse.cli.options import add_command, add_data_root, add_json
+
+WIDTH = 120
+"""Columns that a table may take."""
+MODELS_EXAMPLES = """examples:
+  cnncourse models
+  cnncourse models resnet50      what its paper prints, where its weights are from"""
+DATASETS_EXAMPLES = """examples:
+  cnncourse datasets
+  cnncourse datasets digits      its licence, and what is measured on its images
+  cnncourse datasets --json      licence, citation and homepage of all, without loading one"""
 
 
 def add_parsers(subparsers: Any) -> None:
@@ -15,45 +26,51 @@ def add_parsers(subparsers: Any) -> None:
     Args:
         subparsers: what ``ArgumentParser.add_subparsers`` returned.
     """
-    models = subparsers.add_parser(
+    models = add_command(
+        subparsers,
         "models",
         help="list the networks",
-        description="List the networks: parameters and multiply-adds as counted here and as their papers print them.",
+        description="List the networks, their parameters and the multiply-adds of one image.",
+        examples=MODELS_EXAMPLES,
     )
-    models.add_argument("name", nargs="?", help="tell more of one network")
+    models.add_argument("name", nargs="?", metavar="NAME", help="tell more of one network")
     add_json(models)
     models.set_defaults(run=_models)
-    datasets = subparsers.add_parser(
+    datasets = add_command(
+        subparsers,
         "datasets",
         help="list the data sets, or measure one",
-        description="List the data sets; with a name load it (downloading it if need be) and print what is measured.",
+        description="List the data sets; with a name load it (downloading it if need be) and measure it.",
+        examples=DATASETS_EXAMPLES,
     )
-    datasets.add_argument("name", nargs="?", help="load this one and measure it")
+    datasets.add_argument("name", nargs="?", metavar="NAME", help="load this one and measure it")
     add_data_root(datasets)
     add_json(datasets)
     datasets.set_defaults(run=_datasets)
 
 
-def table(rows: Sequence[dict[str, Any]]) -> str:
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return rows as an aligned table.
 
     Args:
         rows: at least one, all with the same keys, which become the header.
 
     Returns:
-        One line a row under a header; numbers to the right.
+        One line a row under a header; columns of numbers to the right; what is wider than a screen cut off.
     """
     texts = [{key: _cell(value) for key, value in row.items()} for row in rows]
     widths = {key: max(len(key), *(len(row[key]) for row in texts)) for key in rows[0]}
-    right = {key for key, value in rows[0].items() if isinstance(value, (int, float))}
+    right = {
+        key for key in rows[0] if isinstance(next((r[key] for r in rows if r[key] is not None), ""), int)
+    }
     lines = [{key: key.replace("_", " ") for key in rows[0]}, *texts]
     aligned = (
         "  ".join(
             f"{row[key]:>{widths[key]}}" if key in right else f"{row[key]:<{widths[key]}}" for key in widths
-        )
+        ).rstrip()
         for row in lines
     )
-    return "\n".join(line.rstrip() for line in aligned)
+    return "\n".join(line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…" for line in aligned)
 
 
 def _cell(value: Any) -> str:
@@ -62,10 +79,15 @@ def _cell(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
+def _facts(facts: Mapping[str, Any]) -> str:
+    """Return names and values, one pair a line."""
+    width = max(map(len, facts))
+    return "\n".join(f"{name.replace('_', ' '):<{width}}  {_cell(value)}" for name, value in facts.items())
+
+
 def _models(arguments: argparse.Namespace) -> int:
     from cnncourse.models import CATALOGUE, find
 
-    entries = CATALOGUE if arguments.name is None else (find(arguments.name),)
     rows = [
         {
             "model": entry.name,
@@ -74,11 +96,30 @@ def _models(arguments: argparse.Namespace) -> int:
             "multiply_adds": entry.multiply_adds,
             "side": entry.side,
             "classes": entry.num_classes,
-            "weights": "–" if entry.weights is None else entry.weights.data,
+            "weights": None if entry.weights is None else entry.weights.data,
         }
-        for entry in entries
+        for entry in (CATALOGUE if arguments.name is None else (find(arguments.name),))
     ]
-    print(json.dumps(rows) if arguments.json else table(rows))
+    if arguments.name is None:
+        print(json.dumps(rows) if arguments.json else table(rows))
+        return 0
+    entry = find(arguments.name)
+    printed = {
+        f"{what}_as_printed": number and number.value
+        for what, number in (
+            ("parameters", entry.printed_parameters),
+            ("multiply_adds", entry.printed_operations),
+        )
+    }
+    weights = entry.weights
+    public = None if weights is None else {"from": weights.source, "licence": weights.licence}
+    if arguments.json:
+        print(json.dumps([{**rows[0], **printed, "public_weights": public}]))
+        return 0
+    shown = {name: None if value is None else f"{value:,.0f}" for name, value in printed.items()}
+    print(
+        _facts({**rows[0], **shown, **{f"weights_{name}": value for name, value in (public or {}).items()}})
+    )
     return 0
 
 
@@ -87,44 +128,50 @@ def _datasets(arguments: argparse.Namespace) -> int:
 
     if arguments.name is None:
         rows = [one.as_dict() for one in datasets.CATALOGUE.values()]
-        print(json.dumps(rows) if arguments.json else table([_in_short(row) for row in rows]))
+        print(
+            json.dumps(rows, ensure_ascii=False)
+            if arguments.json
+            else table([_in_short(row) for row in rows])
+        )
         return 0
     entry = datasets.entry(arguments.name)
     if entry.source == "yours":
         raise ValueError(
-            f"{entry.name!r} stands for images of your own; give their folder to the recipe folder-finetune"
+            f"{entry.name!r} stands for images of your own, so there is nothing to measure yet; train on them with: "
+            "cnncourse train folder-finetune --option path=FOLDER"
         )
     parts = {
         split: datasets.statistics(datasets.load(entry.name, split, root=arguments.data_root))
         for split in entry.images
     }
-    told = {**entry.as_dict(), "measured": {split: asdict(part) for split, part in parts.items()}}
+    told = entry.as_dict()
     if arguments.json:
-        print(json.dumps(told))
+        measured = {split: asdict(part) for split, part in parts.items()}
+        print(json.dumps({**told, "measured": measured}, ensure_ascii=False))
         return 0
-    print("\n".join(f"{name}: {told[name]}" for name in ("title", "licence", "citation", "homepage")))
+    print(_facts({name: told[name] for name in ("title", "licence", "citation", "homepage")}))
     for split, part in parts.items():
+        small, large = (" x ".join(map(str, size)) for size in (part.smallest, part.largest))
+        sizes = small if small == large else f"{small} to {large}"
+        print(f"\n{split}: {part.count:,} images of {sizes} pixels, {len(part.per_class)} classes")
         print(
-            f"\n{split}: {part.count:,} images, {part.smallest} to {part.largest} pixels, {len(part.per_class)} classes"
+            f"  mean {_rounded(part.mean)}; standard deviation {_rounded(part.std)}; SHA-256 {part.sha256[:16]}…"
         )
-        print(
-            f"  mean {_rounded(part.mean)}, standard deviation {_rounded(part.std)}, SHA-256 {part.sha256[:16]}…"
-        )
-        print("  " + ", ".join(f"{name} {count:,}" for name, count in part.per_class.items()))
+        counts = ", ".join(f"{name} {count:,}" for name, count in part.per_class.items())
+        print(textwrap.fill(counts, WIDTH, initial_indent="  ", subsequent_indent="  "))
     return 0
 
 
-def _in_short(row: dict[str, Any]) -> dict[str, Any]:
+def _in_short(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "data_set": row["name"],
-        "title": row["title"],
-        "images": " + ".join(f"{count:,} {split}" for split, count in row["images"].items()) or "any",
-        "classes": len(row["classes"]) or "any",
-        "side": row["side"] or "any",
+        **{split: row["images"].get(split) for split in ("train", "val", "test")},
+        "classes": len(row["classes"]) or None,
+        "side": row["side"],
         "comes": f"download, {row['download_bytes'] / 1e6:,.0f} MB"
         if row["source"] == "download"
-        else row["source"],
-        "licence": row["licence"],
+        else {"embedded": "installed", "yours": "from you"}.get(row["source"], row["source"]),
+        "title": row["title"],
     }
 
 

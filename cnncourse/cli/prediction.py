@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from cnncourse.cli.options import add_device, add_json
+from cnncourse.cli.options import add_command, add_device, add_json
 
 EXAMPLES = """examples:
   cnncourse predict cat.jpg                                       an ImageNet network that an installed package carries
@@ -19,12 +19,12 @@ def add_parsers(subparsers: Any) -> None:
     Args:
         subparsers: what ``ArgumentParser.add_subparsers`` returned.
     """
-    predict = subparsers.add_parser(
+    predict = add_command(
+        subparsers,
         "predict",
         help="name what is on images",
         description="Show the most probable classes of image files.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        examples=EXAMPLES,
     )
     predict.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
     source = predict.add_mutually_exclusive_group()

@@ -6,14 +6,28 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from cnncourse.cli.options import add_data_root, add_device, add_json, parse_options
-from cnncourse.recipes import RECIPES
+from cnncourse.cli.options import (
+    add_command,
+    add_data_root,
+    add_device,
+    add_json,
+    add_recipe,
+    parse_options,
+    say,
+)
 
 RECORD_EXAMPLES = """examples:
   cnncourse record lenet-mnist
   cnncourse record resnet-cifar10 --option epochs=30 --name resnet20-thirty-passes --checkpoints runs/records
 
-With --checkpoints a record that was stopped goes on when the same command is given again."""
+With --checkpoints a record that was stopped goes on when the same command is given again.
+exit codes: 0 done, 2 a mistake that a message explains, 130 Ctrl-C, 143 SIGTERM"""
+REPRODUCE_EXAMPLES = """examples:
+  cnncourse reproduce lenet-mnist
+  cnncourse reproduce lenet-mnist --seeds 7           a new seed must agree too
+  cnncourse reproduce my-run --records my-results --json
+
+exit codes: 0 all results agree, 1 one differs, 2 a mistake that a message explains, 130 Ctrl-C"""
 
 
 def add_parsers(subparsers: Any) -> None:
@@ -22,36 +36,16 @@ def add_parsers(subparsers: Any) -> None:
     Args:
         subparsers: what ``ArgumentParser.add_subparsers`` returned.
     """
-    record = subparsers.add_parser(
+    record = add_command(
+        subparsers,
         "record",
         help="train a recipe and write data/results/NAME.json",
         description="Train a recipe once for each seed and write what it measured, with its provenance.",
-        epilog=RECORD_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        examples=RECORD_EXAMPLES,
     )
-    record.add_argument("recipe", metavar="RECIPE", help=f"one of: {', '.join(RECIPES)}")
-    record.add_argument(
-        "--budget",
-        choices=("smoke", "book", "full"),
-        default="full",
-        help="scale of data and training (default: full)",
-    )
+    add_recipe(record)
     record.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="N", help="default: 0 1 2")
     record.add_argument("--name", metavar="NAME", help="of the record (default: the recipe's)")
-    record.add_argument(
-        "--option",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="an option of the recipe; may be repeated",
-    )
-    record.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="FIELD=VALUE",
-        help="a field of TrainConfig; may be repeated",
-    )
     record.add_argument("--checkpoints", type=Path, metavar="FOLDER", help="keep the state of each run there")
     record.add_argument(
         "--output",
@@ -64,11 +58,13 @@ def add_parsers(subparsers: Any) -> None:
     add_json(record)
     record.set_defaults(run=_record)
 
-    reproduce = subparsers.add_parser(
+    reproduce = add_command(
+        subparsers,
         "reproduce",
         help="run a record's recipe again and compare",
-        description="Run the recipe of a record again, as recorded, and compare the results within the band that the "
-        "spread over seeds explains: three standard errors. Exit code 1 if they differ.",
+        description="Run the recipe of a record again, as recorded, and compare the results within the band that\n"
+        "the spread over seeds explains: three standard errors.",
+        examples=REPRODUCE_EXAMPLES,
     )
     reproduce.add_argument("name", metavar="NAME", help="of the record")
     reproduce.add_argument("--seeds", type=int, nargs="+", metavar="N", help="default: those of the record")
@@ -80,8 +76,12 @@ def add_parsers(subparsers: Any) -> None:
     add_json(reproduce)
     reproduce.set_defaults(run=_reproduce)
 
-    listing = subparsers.add_parser(
-        "records", help="list the recorded runs", description="List the recorded runs and their results."
+    listing = add_command(
+        subparsers,
+        "records",
+        help="list the recorded runs",
+        description="List the recorded runs and their results.",
+        examples="examples:\n  cnncourse records\n  cnncourse records --json",
     )
     add_json(listing)
     listing.set_defaults(run=_records)
@@ -107,7 +107,7 @@ def _record(arguments: argparse.Namespace) -> int:
             options=parse_options(arguments.option),
             changes=parse_options(arguments.set),
             checkpoints=arguments.checkpoints,
-            report=_say,
+            report=say,
         )
     except TrainingError as error:
         raise ValueError(f"{arguments.recipe}: {error}") from error
@@ -139,7 +139,7 @@ def _reproduce(arguments: argparse.Namespace) -> int:
             device=arguments.device,
             options=record.settings.get("options"),
             changes=record.settings.get("set"),
-            report=_say,
+            report=say,
         )
     except TrainingError as error:
         raise ValueError(f"{arguments.name}: {error}") from error
@@ -160,8 +160,3 @@ def _records(arguments: argparse.Namespace) -> int:
     else:
         print("\n\n".join(map(str, found)) or "nothing is recorded yet; `cnncourse record NAME` does it")
     return 0
-
-
-def _say(line: str) -> None:
-    """Show progress where it does not mix with results."""
-    print(line, file=sys.stderr, flush=True)

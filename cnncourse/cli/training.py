@@ -6,8 +6,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from cnncourse.cli.options import add_data_root, add_device, add_json, parse_options
-from cnncourse.recipes import RECIPES
+from cnncourse.cli.options import (
+    add_command,
+    add_data_root,
+    add_device,
+    add_json,
+    add_option,
+    add_recipe,
+    parse_options,
+    say,
+)
 
 TRAIN_EXAMPLES = """examples:
   cnncourse train lenet-mnist --budget book                     minutes, data that installed packages carry
@@ -18,6 +26,10 @@ TRAIN_EXAMPLES = """examples:
 
 A run that was stopped or killed goes on when the same command is given again. SIGTERM and Ctrl-C save first.
 exit codes: 0 done, 2 a mistake that a message explains, 130 Ctrl-C, 143 SIGTERM"""
+EVALUATE_EXAMPLES = """examples:
+  cnncourse evaluate runs/lenet-mnist-book-seed-0                                  the test images of its recipe
+  cnncourse evaluate runs/lenet-mnist-book-seed-0 --data mnist --option side=32    other images
+  cnncourse evaluate runs/lenet-mnist-book-seed-0/checkpoints/step-00000860.safetensors --json"""
 
 
 def add_parsers(subparsers: Any) -> None:
@@ -26,35 +38,15 @@ def add_parsers(subparsers: Any) -> None:
     Args:
         subparsers: what ``ArgumentParser.add_subparsers`` returned.
     """
-    train = subparsers.add_parser(
+    train = add_command(
+        subparsers,
         "train",
         help="train a recipe into a folder: checkpoints, history, curves",
         description="Train a recipe once. The folder holds checkpoints, the history and its curves.",
-        epilog=TRAIN_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        examples=TRAIN_EXAMPLES,
     )
-    train.add_argument("recipe", metavar="RECIPE", help=f"one of: {', '.join(RECIPES)}")
-    train.add_argument(
-        "--budget",
-        choices=("smoke", "book", "full"),
-        default="full",
-        help="scale of data and training (default: full)",
-    )
+    add_recipe(train)
     train.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
-    train.add_argument(
-        "--option",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="an option of the recipe; may be repeated",
-    )
-    train.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="FIELD=VALUE",
-        help="a field of TrainConfig; may be repeated",
-    )
     train.add_argument("--output", type=Path, metavar="FOLDER", help="default: runs/RECIPE-BUDGET-seed-N")
     train.add_argument(
         "--resume", default="auto", metavar="HOW", help="auto, never, or a checkpoint file (default: auto)"
@@ -68,23 +60,17 @@ def add_parsers(subparsers: Any) -> None:
     add_json(train)
     train.set_defaults(run=_train)
 
-    evaluate = subparsers.add_parser(
+    evaluate = add_command(
+        subparsers,
         "evaluate",
         help="measure a trained network on a data set",
         description="Measure the network of a checkpoint: loss, top-1 and top-5.",
-        epilog="example:\n  cnncourse evaluate runs/lenet-mnist-book-seed-0 --data digits --option side=32",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        examples=EVALUATE_EXAMPLES,
     )
     evaluate.add_argument("run_folder", metavar="RUN", help="folder of a run, or a checkpoint file")
     evaluate.add_argument("--data", metavar="NAME", help="default: the test images of the run's recipe")
     evaluate.add_argument("--split", default="test", help="train, val or test (default: test)")
-    evaluate.add_argument(
-        "--option",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="an option of the data set; may be repeated",
-    )
+    add_option(evaluate, "the data set")
     add_data_root(evaluate)
     add_device(evaluate)
     add_json(evaluate)
@@ -93,7 +79,7 @@ def add_parsers(subparsers: Any) -> None:
 
 def _train(arguments: argparse.Namespace) -> int:
     from cnncourse.recipes.training_run import train_into
-    from cnncourse.training import Interrupted, TrainingError
+    from cnncourse.training import Interrupted
 
     try:
         outcome = train_into(
@@ -108,10 +94,8 @@ def _train(arguments: argparse.Namespace) -> int:
             resume=arguments.resume,
             save_every=arguments.save_every,
             tensorboard=arguments.tensorboard,
-            report=lambda line: print(line, file=sys.stderr, flush=True),
+            report=say,
         )
-    except TrainingError as error:
-        raise ValueError(str(error)) from error
     except Interrupted as stopped:
         print(f"cnncourse: {stopped}; give the same command again to go on", file=sys.stderr)
         return stopped.exit_code

@@ -4,8 +4,8 @@ import os
 from functools import partial
 
 from cnncourse.augmentation import Compose, Flip, PadCrop, generator_for
-from cnncourse.datasets import LabelledImages, load
 from cnncourse.models import build
+from cnncourse.recipes.in_memory import load_in_memory
 from cnncourse.recipes.plan import Plan, check_budget
 from cnncourse.training import TrainConfig
 
@@ -23,6 +23,7 @@ def plan(
     epochs: int = 20,
     val_fraction: float = 0.1,
     flip: bool = True,
+    side: int | None = None,
 ) -> Plan:
     """Return network, data and settings.
 
@@ -35,6 +36,8 @@ def plan(
         epochs: passes.
         val_fraction: share of the training images to measure on after each pass, 0 for none.
         flip: mirror half of the images; switch it off where left and right differ, as in digits and letters.
+        side: height and width of the images in pixels, where the data set can be had in several sizes; ``None`` is
+            its usual one.
 
     Returns:
         The plan: SGD with a cosine schedule, shifts of an eighth of the side.
@@ -43,9 +46,8 @@ def plan(
         ValueError: if an argument is unknown or out of its range.
     """
     check_budget(budget)
-    train, test = (load(data, split, root=root) for split in ("train", "test"))
-    if not isinstance(train, LabelledImages) or not isinstance(test, LabelledImages):
-        raise ValueError(f"{data!r} is read from image files; train on it with the recipe folder-finetune")
+    sized = {} if side is None else {"side": side}
+    train, test = (load_in_memory(data, split, root=root, **sized) for split in ("train", "test"))
     if budget != "full":
         count = 256 if budget == "smoke" else 2000
         train, test = train.select(slice(count)), test.select(slice(count))
@@ -55,8 +57,8 @@ def plan(
         if val_fraction
         else (train, None)
     )
-    channels, _, side = train.images.shape[1:]
-    steps = Compose((PadCrop(max(1, side // 8)), *([Flip()] if flip else [])))
+    channels, _, width = train.images.shape[1:]
+    steps = Compose((PadCrop(max(1, width // 8)), *([Flip()] if flip else [])))
     return Plan(
         build=partial(build, model, num_classes=len(train.classes), in_channels=channels),
         train=parts[0],

@@ -8,6 +8,7 @@ import os
 import tempfile
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -114,7 +115,8 @@ def _photographs(
             "folder-finetune needs photographs: --option path=FOLDER (with train/CLASS/*.jpg and val/CLASS/*.jpg), or "
             "--option data=NAME of a data set of image files"
         )
-    name, options = ("folder", {"path": path}) if data is None else (data, {})
+    options: dict[str, Any] = {"path": path} if data is None else {}
+    name = data or "folder"
     train, test = (load(name, split, root=root, **options) for split in ("train", "val"))
     if not isinstance(train, FolderImages) or not isinstance(test, FolderImages):
         raise ValueError(f"{name!r} is held in memory, not in files; train on it with the recipe classifier")

@@ -7,7 +7,7 @@ from dataclasses import replace
 from torch import nn
 
 from cnncourse.augmentation import PadCrop
-from cnncourse.datasets import load
+from cnncourse.recipes.in_memory import load_in_memory
 from cnncourse.recipes.plan import Plan, check_budget
 from cnncourse.training import TrainConfig
 
@@ -42,9 +42,9 @@ def plan_for(
         epochs=15, batch_size=256, peak_lr=0.1, weight_decay=5e-4, warmup_epochs=1, device=device
     )
     if budget == "full":
-        train, test = (load("mnist", split, root=root).padded(SIDE) for split in ("train", "test"))
+        train, test = (load_in_memory("mnist", split, root=root).padded(SIDE) for split in ("train", "test"))
     else:
-        train, test = (load("digits", split, side=SIDE) for split in ("train", "test"))
+        train, test = (load_in_memory("digits", split, side=SIDE) for split in ("train", "test"))
         config = replace(config, epochs=20, batch_size=32, peak_lr=0.05)
     if budget == "smoke":
         train, test, config = train.select(slice(200)), test.select(slice(100)), replace(config, epochs=3)

@@ -9,8 +9,8 @@ from dataclasses import replace
 from functools import partial
 
 from cnncourse.augmentation import Compose, Flip, PadCrop
-from cnncourse.datasets import load
 from cnncourse.models import build
+from cnncourse.recipes.in_memory import load_in_memory
 from cnncourse.recipes.plan import Plan, check_budget
 from cnncourse.training import TrainConfig
 
@@ -40,10 +40,12 @@ def plan(budget: str = "full", *, root: str | os.PathLike[str] | None = None, de
         epochs=20, batch_size=256, peak_lr=0.1, weight_decay=5e-4, warmup_epochs=1, device=device
     )
     if budget == "full":
-        train, test = (load("fashion-mnist", split, root=root).padded(SIDE) for split in ("train", "test"))
+        train, test = (
+            load_in_memory("fashion-mnist", split, root=root).padded(SIDE) for split in ("train", "test")
+        )
     else:
         count, epochs = (200, 2) if budget == "smoke" else (2000, 15)
-        train, test = (load("shapes", split, side=SIDE, count=count) for split in ("train", "test"))
+        train, test = (load_in_memory("shapes", split, side=SIDE, count=count) for split in ("train", "test"))
         config = replace(config, epochs=epochs, batch_size=32, peak_lr=0.05)
     model = partial(build, "lenet5", num_classes=len(train.classes), in_channels=train.images.shape[1])
     steps = Compose((PadCrop(2), Flip()))

@@ -7,8 +7,9 @@ the paper's distortions. The paper reports 99.05 % on the 10,000 test images, 99
 """
 
 import os
+from functools import partial
 
-from cnncourse.models import LeNet5
+from cnncourse.models import build
 from cnncourse.recipes.handwriting import plan_for
 from cnncourse.recipes.plan import Plan
 
@@ -29,4 +30,4 @@ def plan(budget: str = "full", *, root: str | os.PathLike[str] | None = None, de
 
     Book: pooling_lenet
     """
-    return plan_for(LeNet5, budget, root=root, device=device)
+    return plan_for(partial(build, "lenet5"), budget, root=root, device=device)

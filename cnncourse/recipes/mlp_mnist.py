@@ -2,8 +2,11 @@
 
 import os
 
+from torch import nn
+
+from cnncourse import models
 from cnncourse.inspection import count_parameters
-from cnncourse.models import MLP, LeNet5, hidden_width
+from cnncourse.models import LeNet5, hidden_width
 from cnncourse.recipes.handwriting import SIDE, plan_for
 from cnncourse.recipes.plan import Plan
 
@@ -11,7 +14,7 @@ NAME = "mlp-mnist"
 TITLE = "A multilayer perceptron of LeNet-5's size on handwritten digits"
 
 
-def build() -> MLP:
+def build() -> nn.Module:
     """Return an MLP with one hidden layer whose parameter count comes closest to LeNet-5's.
 
     Returns:
@@ -20,7 +23,7 @@ def build() -> MLP:
     Book: pooling_lenet
     """
     width = hidden_width(count_parameters(LeNet5()), in_features=SIDE * SIDE, out_features=10)
-    return MLP((SIDE * SIDE, width, 10))
+    return models.build("mlp", hidden=(width,))
 
 
 def plan(budget: str = "full", *, root: str | os.PathLike[str] | None = None, device: str = "auto") -> Plan:

@@ -63,7 +63,7 @@ def run_recorded(
         trainer, history = train_once(plan, seed, checkpoints=place, progress=progress)
         measured = trainer.evaluate(plan.test)
         curves.append(_curves(history))
-        own = getattr(recipe, "results", lambda *_: {})(trainer, history, plan)
+        own: Mapping[str, Any] = getattr(recipe, "results", lambda *_: {})(trainer, history, plan)
         for key, value in {**_results(history, measured), **own}.items():
             results.setdefault(key, []).append(value)
         answers = f"{measured.accuracy:.2%} of {measured.images:,} test images"

@@ -67,7 +67,7 @@ def plan(
     """
     check_budget(budget)
     parts = small_photographs(budget, data=data, hold_out=hold_out, root=root)
-    config = replace(PAPER, device=device, epochs=epochs or PAPER.epochs)
+    config = replace(PAPER, device=device, epochs=PAPER.epochs if epochs is None else epochs)
     if budget != "full":
         config = replace(config, epochs=1 if budget == "smoke" else 12, batch_size=64)
     return Plan(

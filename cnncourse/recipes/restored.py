@@ -66,11 +66,12 @@ def trained_network(place: str | os.PathLike[str]) -> TrainedNetwork:
 
 def _read(place: Path) -> Mapping[str, Any]:
     if place.is_file():
-        return read_checkpoint(place)
+        alone: Mapping[str, Any] = read_checkpoint(place)
+        return alone
     for folder in (place / "checkpoints", place):
         if folder.is_dir():
             held = CheckpointFolder(folder)
-            tree = held.best() or held.latest()
+            tree: Mapping[str, Any] | None = held.best() or held.latest()
             if tree is not None:
                 return tree
     raise CheckpointError(

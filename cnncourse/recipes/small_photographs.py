@@ -4,7 +4,8 @@ import os
 from dataclasses import dataclass
 
 from cnncourse.augmentation import generator_for
-from cnncourse.datasets import LabelledImages, load
+from cnncourse.datasets import LabelledImages
+from cnncourse.recipes.in_memory import load_in_memory
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,10 @@ def small_photographs(
         The parts.
     """
     if budget == "full":
-        train, test = (load(data, split, root=root) for split in ("train", "test"))
+        train, test = (load_in_memory(data, split, root=root) for split in ("train", "test"))
     else:
         count = 256 if budget == "smoke" else 2000
-        train, test = (load("patches", split, side=32, count=count) for split in ("train", "test"))
+        train, test = (load_in_memory("patches", split, side=32, count=count) for split in ("train", "test"))
     if not hold_out:
         return SmallPhotographs(train, None, test)
     fraction = hold_out / len(train) if budget == "full" else 0.1

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from cnncourse.datasets import load
-from cnncourse.recipes.plan import train_once
+from cnncourse.datasets import FolderImages, load
+from cnncourse.recipes.plan import make_trainer
 from cnncourse.recipes.planning import load_recipe, make_plan
-from cnncourse.recipes.restored import trained_network
+from cnncourse.recipes.restored import TrainedNetwork, trained_network
 from cnncourse.training import (
     Callback,
     EpochRow,
@@ -20,6 +20,7 @@ from cnncourse.training import (
     process_group,
 )
 from cnncourse.training.device import resolve_device
+from cnncourse.training.trainer import Data
 
 ABOUT = "run.json"
 """File that says which recipe made a folder."""
@@ -79,39 +80,36 @@ def train_into(
         What was measured on the test images; ``None`` in all processes but the first.
 
     Raises:
-        ValueError: if a name is unknown or the folder holds another recipe's run.
+        ValueError: if a name is unknown or the folder holds another run.
         Interrupted: after SIGTERM or Ctrl-C.
     """
     module = load_recipe(recipe)
     with process_group(resolve_device(device)) as world:
         plan = make_plan(module, budget, root=root, device=device, options=options, changes=changes)
         place = folder or Path("runs") / f"{module.NAME}-{budget}-seed-{seed}"
-        about = {
-            "recipe": module.NAME,
-            "budget": budget,
-            "seed": seed,
-            "options": dict(options),
-            "set": dict(changes),
-        }
+        trainer = make_trainer(plan, seed)  # before the folder is claimed: what cannot be built claims none
         if world.is_first:
-            _claim(place, about)
-        watchers: list[Callback] = [_Report(report)]
-        if tensorboard and world.is_first:
-            watchers.append(TensorBoard(place / "tensorboard"))
-        trainer, history = train_once(
-            plan,
-            seed,
-            checkpoints=place / "checkpoints",
-            resume=resume,
-            save_every=save_every,
-            callbacks=watchers,
+            _claim(
+                place,
+                {
+                    "recipe": module.NAME,
+                    "budget": budget,
+                    "seed": seed,
+                    "options": dict(options),
+                    "set": dict(changes),
+                },
+            )
+            events = [TensorBoard(place / "tensorboard")] if tensorboard else []
+            trainer.callbacks = (_Report(report), *events)
+        history = trainer.fit(
+            plan.train, plan.val, checkpoints=place / "checkpoints", resume=resume, save_every=save_every
         )
         measured = trainer.evaluate(plan.test)
         if not world.is_first:
             return None
         history.save(place / "history.json")
         history.save(place / "history.csv")
-        return {"folder": str(place), **_outcome(measured, plan.test.info.title)}
+        return {"folder": str(place), **_outcome(measured, plan.test)}
 
 
 def evaluate_run(
@@ -137,32 +135,75 @@ def evaluate_run(
         Loss, top-1, top-5 and what they were measured on.
 
     Raises:
-        ValueError: if the data do not fit the network, or a checkpoint file comes without the name of a data set.
+        ValueError: if the data do not fit the network, or a checkpoint that lies in no run's folder comes without
+            the name of a data set.
     """
     network = trained_network(place)
+    config = TrainConfig(epochs=1, device=device)
+    side: int | None = network.input_shape[1]
+    short_side: int | None = None
     if data is None:
-        about = Path(place) / ABOUT
-        if not about.is_file():
-            raise ValueError(f"{place} does not say which data it was trained for; name them with --data")
-        told = json.loads(about.read_text(encoding="utf-8"))
-        images = make_plan(
-            load_recipe(told["recipe"]), told["budget"], root=root, device=device, options=told["options"]
-        ).test
+        if options or split != "test":
+            raise ValueError(
+                "without --data the test images of the run are measured; name a data set with --data"
+            )
+        told = _run_of(Path(place))
+        plan = make_plan(
+            load_recipe(told["recipe"]),
+            told["budget"],
+            root=root,
+            device=device,
+            options=told["options"],
+            changes=told["set"],
+        )
+        images, config, side, short_side = plan.test, plan.config, plan.side, plan.short_side
     else:
         images = load(data, split, root=root, **(options or {}))
+    _refuse_unfit(network, images)
+    trainer = Trainer(
+        network.model, config, normalisation=network.normalisation, side=side, short_side=short_side
+    )
+    return {"network": network.name, **_outcome(trainer.evaluate(images), images)}
+
+
+def _run_of(place: Path) -> dict[str, Any]:
+    """Return what the folder of a run, or the one around a checkpoint, says about itself."""
+    for folder in (place, place.absolute().parent, place.absolute().parent.parent):
+        if (folder / ABOUT).is_file():
+            return _read(folder / ABOUT)
+    raise ValueError(f"{place} does not say which data it was trained for; name them with --data")
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        told = json.loads(file.read_text(encoding="utf-8"))
+        return {name: told[name] for name in ("recipe", "budget", "seed", "options", "set")}
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{file} is not what `cnncourse train` writes ({error}); restore it, or train into another --output"
+        ) from error
+
+
+def _refuse_unfit(network: TrainedNetwork, images: Data) -> None:
+    """Compare classes and channels before the network meets the images."""
+    title = images.info.title
     if len(images.classes) != len(network.classes):
         raise ValueError(
-            f"the network tells {len(network.classes)} classes apart, {images.info.title} has {len(images.classes)}"
+            f"the network tells {len(network.classes)} classes apart, {title} has {len(images.classes)}; "
+            "choose other --data"
         )
-    config = TrainConfig(epochs=1, device=device)
-    trainer = Trainer(network.model, config, normalisation=network.normalisation)
-    return {"network": network.name, **_outcome(trainer.evaluate(images), repr(images))}
+    channels = 3 if isinstance(images, FolderImages) else images.images.shape[1]
+    if channels != network.input_shape[0]:
+        raise ValueError(
+            f"the network takes {network.input_shape[0]} channel(s) an image, {title} has {channels}; "
+            "choose other --data"
+        )
 
 
-def _outcome(measured: Evaluation, data: str) -> dict[str, Any]:
+def _outcome(measured: Evaluation, data: Data) -> dict[str, Any]:
     top5 = {} if measured.top5 is None else {"top5": measured.top5}
     return {
-        "data": data,
+        "data": repr(data),
         "images": measured.images,
         "loss": measured.loss,
         "accuracy": measured.accuracy,
@@ -172,14 +213,22 @@ def _outcome(measured: Evaluation, data: str) -> dict[str, Any]:
 
 
 def _claim(place: Path, about: Mapping[str, Any]) -> None:
-    """Write down which run a folder belongs to; refuse another's."""
+    """Write down which run a folder belongs to; refuse another's that has been trained."""
     file = place / ABOUT
-    if file.is_file():
-        earlier = json.loads(file.read_text(encoding="utf-8"))
-        if earlier != json.loads(json.dumps(about)):
-            raise ValueError(f"{place} holds another run ({earlier}); choose another --output")
+    if file.is_file() and any((place / "checkpoints").glob("*.safetensors")):
+        earlier, now = _read(file), json.loads(json.dumps(about))
+        differing = [
+            f"{name} {earlier[name]!r}, not {now[name]!r}" for name in now if earlier[name] != now[name]
+        ]
+        if differing:
+            raise ValueError(f"{place} holds another run, of {'; '.join(differing)}; choose another --output")
         return
-    place.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(".part")
-    part.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
-    part.replace(file)
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        part = file.with_suffix(".part")
+        part.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+        part.replace(file)
+    except OSError as error:
+        raise ValueError(
+            f"{place} must be a folder that can be written ({error.strerror}); choose another --output"
+        ) from error
