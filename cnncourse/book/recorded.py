@@ -27,12 +27,21 @@ class RecordedRuns(SphinxDirective):
             self.env.note_dependency(str(path))
             record = records.load(name, folder)
             section = nodes.section(ids=[f"record-{name}"], names=[f"record-{name}"])
-            section += nodes.title("", record.title)
+            section += nodes.title("", _title(record))
             command = nodes.literal("", _command(record))
             section += nodes.paragraph("", "Recorded by ", command, nodes.Text("."))
             section += nodes.raw("", record._repr_html_(), format="html")
             result.append(section)
         return result
+
+
+def _title(record: Record) -> str:
+    """Return the record's title, with the name of the data where it was made on others than the title says."""
+    data = record.data.get("title")
+    recipe_says_so = (
+        data is None or str(data) in record.title or not str(record.data["name"]).endswith("-jpeg")
+    )
+    return record.title if recipe_says_so else f"{record.title}: {data}"
 
 
 def _command(record: Record) -> str:
