@@ -60,7 +60,11 @@ def _predict(arguments: argparse.Namespace) -> int:
         device=arguments.device,
     )
     if arguments.json:
-        print(json.dumps([{"image": str(path), "classes": classes} for path, classes in found]))
+        print(
+            json.dumps(
+                [{"image": str(path), "classes": classes} for path, classes in found], ensure_ascii=False
+            )
+        )
         return 0
     for path, classes in found:
         print(path)

@@ -101,7 +101,7 @@ def _train(arguments: argparse.Namespace) -> int:
         return stopped.exit_code
     if outcome is not None:
         _draw(Path(outcome["folder"]))
-        print(json.dumps(outcome) if arguments.json else _told(outcome))
+        print(json.dumps(outcome, ensure_ascii=False) if arguments.json else _told(outcome))
     return 0
 
 
@@ -125,7 +125,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         root=arguments.data_root,
         device=arguments.device,
     )
-    print(json.dumps(outcome) if arguments.json else _told(outcome))
+    print(json.dumps(outcome, ensure_ascii=False) if arguments.json else _told(outcome))
     return 0
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from cnncourse.figures.curves import curves
 from cnncourse.figures.display import inline_svg
@@ -45,6 +46,9 @@ def history_curves(history: History) -> Figure:
         curves(
             passes, series, ax=ax, xlabel="pass", ylabel=label, colours=COLOURS_OF, markers=len(history) < 8
         )
+        if len(history) == 1:
+            ax.set_xlim(passes[0] - 1, passes[0] + 1)
+        ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     return figure
 
 
@@ -69,6 +73,7 @@ def save_history(history: History, path: str | os.PathLike[str]) -> Path:
     alt = f"Loss and accuracy over {len(history)} passes; the training loss ends at {loss:.4g}."
     svg = inline_svg(figure, prefix="history", alt=alt)
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    part.write_text(svg.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1), encoding="utf-8")
+    # A page gives inline figures its own background; a file that is opened alone has none.
+    part.write_text(svg.replace('style="', 'style="background:white;', 1), encoding="utf-8")
     part.replace(target)
     return target
