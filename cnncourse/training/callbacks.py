@@ -44,6 +44,10 @@ class Callback:
         """
 
 
+class MissingExtraError(ImportError):
+    """Something optional is wanted and not installed; the message says how to get it."""
+
+
 class TensorBoard(Callback):
     """Writes the history for TensorBoard while it grows.
 
@@ -51,14 +55,14 @@ class TensorBoard(Callback):
         folder: where the event files go; a run that resumes writes on in the same folder.
 
     Raises:
-        ImportError: if the package ``tensorboard`` is not installed.
+        MissingExtraError: if the package ``tensorboard`` is not installed.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
-            raise ImportError(
+            raise MissingExtraError(
                 "TensorBoard is an optional extra; install it with: pip install tensorboard"
             ) from error
         self.writer = SummaryWriter(str(folder))

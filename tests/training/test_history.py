@@ -38,3 +38,17 @@ def test_bad_input():
         History.from_dict({**columns, "epoch": [1]})
     with pytest.raises(ValueError, match="a history has the columns"):
         History.from_dict({"epoch": [1]})
+
+
+def test_csv_has_a_line_a_pass_and_files_are_whole_or_absent(tmp_path):
+    row = EpochRow(epoch=1, learning_rate=0.1, train_loss=1.5, train_accuracy=0.5, train_seconds=2.0)
+    history = History((row, row))
+    lines = history.to_csv().splitlines()
+    assert lines[0].startswith("epoch,learning_rate,train_loss,train_accuracy,train_seconds,val_loss")
+    assert lines[1].startswith("1,0.1,1.5,0.5,2.0,,")
+    assert len(lines) == 3
+    assert history.save(tmp_path / "h.csv").read_text() == history.to_csv()
+    assert History.from_dict(json.loads(history.save(tmp_path / "h.json").read_text())) == history
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["h.csv", "h.json"]
+    with pytest.raises(ValueError, match=r"\.json or \.csv file, got 'h\.txt'"):
+        history.save(tmp_path / "h.txt")
