@@ -25,8 +25,8 @@ def resident():
 def steps(count):
     before = faults()
     for _ in range(count):
-        a = torch.empty(4 << 20).fill_(1)  # 16 MiB
-        b = torch.empty(8 << 20).fill_(1)  # 32 MiB
+        a = torch.empty(16 << 20).fill_(1)  # 64 MiB
+        b = torch.empty(32 << 20).fill_(1)  # 128 MiB
         del a, b
     return faults() - before
 
@@ -43,16 +43,16 @@ def run(program, **environment):
 
 @pytest.fixture(scope="module")
 def seen():
-    """What a fresh process sees: page faults of ten steps, resident bytes, answers."""
+    """What a fresh process sees: page faults of five steps, resident bytes, answers."""
     program = (
         FAULTS
         + """
-print(steps(10))              # importing the package has changed nothing
+print(steps(5))              # importing the package has changed nothing
 print(int(keep_freed_memory()))
-steps(2)
-print(steps(10))
+steps(5)                      # the heap grows until everything has its place
+print(steps(5))
 print(int(keep_freed_memory()))
-print(steps(10))
+print(steps(5))
 return_memory()
 print(resident())
 block = torch.empty(64 << 20).fill_(1)  # 256 MiB
@@ -68,7 +68,7 @@ print(resident())
 
 @glibc
 def test_kept_memory_needs_no_new_pages(seen):
-    pages = 10 * (48 << 20) // 4096
+    pages = 5 * (192 << 20) // 4096
     assert seen["usual_faults"] > pages / 2  # half, in case pages come in pairs
     assert seen["done"] == seen["again"] == 1
     assert seen["kept_faults"] < pages / 100
