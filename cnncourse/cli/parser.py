@@ -21,15 +21,11 @@ EXAMPLES = """examples:
 exit codes: 0 done, 1 a comparison or a check failed, 2 a mistake that a message explains, 130 Ctrl-C, 143 SIGTERM"""
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command.
-
-    Args:
-        argv: arguments without the program's name; ``None`` takes the process's own.
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands.
 
     Returns:
-        0 if all went well, 1 if a comparison or a check failed, 2 after a mistake that a message explains, 130 after
-        Ctrl-C, 143 after SIGTERM, 141 if the reader of the output went away.
+        It knows every command, and has imported nothing that is slow.
     """
     parser = argparse.ArgumentParser(
         prog="cnncourse",
@@ -41,8 +37,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in COMMANDS:
         command.add_parsers(subparsers)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: arguments without the program's name; ``None`` takes the process's own.
+
+    Returns:
+        0 if all went well, 1 if a comparison or a check failed, 2 after a mistake that a message explains, 130 after
+        Ctrl-C, 143 after SIGTERM, 141 if the reader of the output went away.
+    """
     try:
-        arguments = parser.parse_args(argv)
+        arguments = build_parser().parse_args(argv)
     except SystemExit as leave:  # argparse has printed its help or its complaint
         return leave.code if isinstance(leave.code, int) else 2
     try:

@@ -1,4 +1,6 @@
 import json
+import re
+import shlex
 import subprocess
 import sys
 
@@ -6,17 +8,38 @@ import pytest
 
 from cnncourse import records
 from cnncourse.cli import main
+from cnncourse.cli.parser import build_parser
 from cnncourse.recipes import RECIPES
+
+COMMANDS = (
+    *("train", "evaluate", "predict", "models", "datasets"),
+    *("record", "reproduce", "records", "bench", "doctor"),
+)
 
 
 def test_help_loads_nothing_heavy():
     code = (
-        "import sys; from cnncourse.cli import main; assert main(['record', '--help']) == 0; "
-        "heavy = {'torch', 'numpy', 'matplotlib', 'sklearn'} & set(sys.modules); assert not heavy, heavy"
+        "import sys; from cnncourse.cli import main; assert main(['--help']) == 0; "
+        f"assert all(main([command, '--help']) == 0 for command in {COMMANDS}); "
+        "heavy = {'torch', 'numpy', 'matplotlib', 'sklearn', 'tqdm', 'torchvision'} & set(sys.modules); "
+        "assert not heavy, heavy"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "lenet-mnist" in done.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_help_has_examples_that_parse(command, capsys):
+    assert main([command, "--help"]) == 0
+    out = capsys.readouterr().out
+    examples = [
+        re.split(" {2,}", line.strip())[0] for line in out.splitlines() if f"  cnncourse {command}" in line
+    ]
+    assert examples
+    parser = build_parser()
+    for example in examples:
+        parser.parse_args(shlex.split(example)[1:])
 
 
 def test_module_runs():
@@ -105,21 +128,21 @@ def test_missing_data_and_unwritable_output(tmp_path, capsys, monkeypatch):
     assert bad in capsys.readouterr().err
 
 
-def test_training_that_fails_is_explained(monkeypatch, capsys):
+def test_training_that_fails_is_explained(monkeypatch, capsys, tmp_path):
     def diverge(*_arguments, **_keywords):
         from cnncourse.training import TrainingError
 
         raise TrainingError("the loss must be a finite number, got nan")
 
-    monkeypatch.setattr("cnncourse.recipes.mlp_mnist.run", diverge)
-    assert main(["record", "mlp-mnist"]) == 2
+    monkeypatch.setattr("cnncourse.recipes.recording.train_once", diverge)
+    assert main(["record", "mlp-mnist", "--budget", "smoke", "--output", str(tmp_path)]) == 2
     assert "mlp-mnist: the loss must be a finite number" in capsys.readouterr().err
 
 
-def test_ctrl_c(monkeypatch, capsys):
+def test_ctrl_c(monkeypatch, capsys, tmp_path):
     def interrupt(*_arguments, **_keywords):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("cnncourse.recipes.mlp_mnist.run", interrupt)
-    assert main(["record", "mlp-mnist"]) == 130
+    monkeypatch.setattr("cnncourse.recipes.recording.train_once", interrupt)
+    assert main(["record", "mlp-mnist", "--budget", "smoke", "--output", str(tmp_path)]) == 130
     assert "stopped" in capsys.readouterr().err
