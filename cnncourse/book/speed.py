@@ -24,8 +24,8 @@ class SpeedTables(SphinxDirective):
         for path in files:
             self.env.note_dependency(str(path))
             bench = BenchResult.load(path)
-            section = nodes.section(ids=[f"bench-{bench.benchmark}"], names=[f"bench-{bench.benchmark}"])
-            section += nodes.title("", bench.benchmark.capitalize())
+            section = nodes.section(ids=[f"bench-{path.stem}"], names=[f"bench-{path.stem}"])
+            section += nodes.title("", path.stem.capitalize().replace("-", ", "))
             command = nodes.literal("", f"cnncourse bench {bench.benchmark}")
             section += nodes.paragraph("", "", nodes.Text("Measured by "), command, nodes.Text("."))
             _heading, *lines = bench.markdown().splitlines()
