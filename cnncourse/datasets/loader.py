@@ -21,6 +21,9 @@ MOST_PACKED_BYTES = 2**30
 
 _STEPS_AHEAD = 16
 
+SMALL_BYTES = 2**20
+"""Floats of unchanged images that are made for several steps at once: 1 MiB."""
+
 _Normaliser = Callable[[Tensor, Tensor, Tensor, torch.dtype], Tensor]
 
 
@@ -87,6 +90,10 @@ class Batches(Passes):
         self.images = data.images.to(device)
         self.targets = data.targets.to(device)
         self._plan = CropAndFlip.of(augmentation)
+        floats = 4 * batch_size * data.images[0].numel()
+        self._small_ahead = (
+            1 if augmentation is not None else max(1, min(_STEPS_AHEAD, SMALL_BYTES // floats))
+        )
         self._packed = self._pack(packed)
         if compiled and self._packed is None:
             raise ValueError(
@@ -128,16 +135,33 @@ class Batches(Passes):
         if self._packed is not None:
             while ahead := list(islice(shares, _STEPS_AHEAD)):
                 yield from self._packed_batches(self._packed, number, ahead)
+        while some := list(islice(shares, self._small_ahead)):
+            if len(some) > 1:
+                yield from self._small_batches(some)
+            else:
+                yield self._batch(number, some[0])
+
+    def _batch(self, number: int, share: Share) -> tuple[Tensor, Tensor]:
+        if self.shuffle:
+            chosen: Tensor | slice = share.indices.to(self.images.device, non_blocking=True)
+        else:  # neighbours need not be copied
+            world = share.rows.step or 1
+            chosen = slice(int(share.indices[0]), int(share.indices[-1]) + 1, world)
+        images = self.images[chosen]
+        if self.augmentation is not None:
+            images = self.augmentation.apply(images, self._draw(number, share))
+        images = self.normalisation(images, dtype=self.dtype, channels_last=self.channels_last)
+        return images, self.targets[chosen]
+
+    def _small_batches(self, shares: list[Share]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield unchanged batches of some steps, gathered together: for tiny images calls cost more than work."""
+        chosen = torch.cat([share.indices for share in shares]).to(self.images.device, non_blocking=True)
+        images = self.normalisation(self.images[chosen], dtype=self.dtype, channels_last=self.channels_last)
+        targets = self.targets[chosen]
+        end = 0
         for share in shares:
-            if self.shuffle:
-                chosen: Tensor | slice = share.indices.to(self.images.device, non_blocking=True)
-            else:  # neighbours need not be copied
-                chosen = slice(int(share.indices[0]), int(share.indices[-1]) + 1, world)
-            images = self.images[chosen]
-            if self.augmentation is not None:
-                images = self.augmentation.apply(images, self._draw(number, share))
-            images = self.normalisation(images, dtype=self.dtype, channels_last=self.channels_last)
-            yield images, self.targets[chosen]
+            begin, end = end, end + len(share.indices)
+            yield images[begin:end], targets[begin:end]
 
     def _packed_batches(
         self, packed: PackedImages, number: int, shares: list[Share]

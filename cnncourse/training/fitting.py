@@ -136,12 +136,13 @@ class Fitting:
         clip = config.clip_norm or (math.inf if config.gradient_norm else None)
         watchers = self.trainer.callbacks if world.is_first else ()
         share = self.source.epoch(state.epoch, first_step=state.step, rank=world.rank, world=world.size)
+        val_losses = state.history["val_loss"]
+        real, weight = True, 1.0
         for batch in share:
-            real, whole = (
-                self.source.images_of(state.step, world.rank, world.size),
-                self.source.images_of(state.step),
-            )
-            rate = learning_rate(config, self.steps_done, len(self.source), state.history["val_loss"])
+            if world.size > 1:
+                images_here = self.source.images_of(state.step, world.rank, world.size)
+                real, weight = images_here > 0, images_here * world.size / self.source.images_of(state.step)
+            rate = learning_rate(config, self.steps_done, len(self.source), val_losses)
             for group in state.optimiser.param_groups:
                 group["lr"] = rate
             images, targets = batch if self.trainer.mixing is None else self._mixed(*batch)
@@ -156,7 +157,7 @@ class Fitting:
                 scaler=state.scaler,
                 micro_batches=config.micro_batches,
                 clip_norm=clip,
-                weight=1.0 if world.size == 1 else real * world.size / whole,
+                weight=weight,
                 step=self.steps_done,
             )
             if state.average is not None:
