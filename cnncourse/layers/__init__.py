@@ -1,8 +1,11 @@
 """Building blocks that more than one network uses: functions first, modules second."""
 
+from cnncourse.layers.channel_shuffle import ChannelShuffle, channel_shuffle
 from cnncourse.layers.conv_norm import SameConv2d, conv_norm
 from cnncourse.layers.folding import batch_norm_scale_and_shift, fold_batch_norm
 from cnncourse.layers.initialisation import fans, he_initialise, he_normal_
+from cnncourse.layers.local_response import LocalResponseNorm, local_response_norm
+from cnncourse.layers.normalisation import LayerNorm2d, channel_layer_norm
 from cnncourse.layers.pooling import BlurPool, MaxPool, MeanPool, blur_pool, max_pool, mean_pool
 from cnncourse.layers.shortcuts import PadShortcut, ShortcutOption, pad_shortcut, shortcut
 from cnncourse.layers.squeeze_excitation import SqueezeExcitation
@@ -10,6 +13,9 @@ from cnncourse.layers.stochastic_depth import StochasticDepth, stochastic_depth
 
 __all__ = [
     "BlurPool",
+    "ChannelShuffle",
+    "LayerNorm2d",
+    "LocalResponseNorm",
     "MaxPool",
     "MeanPool",
     "PadShortcut",
@@ -19,11 +25,14 @@ __all__ = [
     "StochasticDepth",
     "batch_norm_scale_and_shift",
     "blur_pool",
+    "channel_layer_norm",
+    "channel_shuffle",
     "conv_norm",
     "fans",
     "fold_batch_norm",
     "he_initialise",
     "he_normal_",
+    "local_response_norm",
     "max_pool",
     "mean_pool",
     "pad_shortcut",
