@@ -5,10 +5,11 @@ weights on the same real images, as long; each seed gives a pair, and what count
 pairs against its own standard error.
 """
 
+import json
 import statistics
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -74,21 +75,60 @@ class Checked:
         """Return everything as plain dictionaries and lists, ready for JSON."""
         return {**asdict(self), "passed": self.passed}
 
+    @classmethod
+    def load(cls, path: Path) -> "Checked":
+        """Read what :meth:`save` wrote.
+
+        Args:
+            path: the file.
+
+        Returns:
+            The accuracies.
+
+        Raises:
+            ValueError: if the file holds something else.
+        """
+        content = json.loads(path.read_text(encoding="utf-8"))
+        wanted = {one.name for one in fields(cls)}
+        if not isinstance(content, dict) or set(content) != {*wanted, "passed"}:
+            raise ValueError(
+                f"{path} is not what `cnncourse bench train --check --output` writes; run it again"
+            )
+        return cls(**{name: content[name] for name in wanted})
+
+    def save(self, path: Path) -> None:
+        """Write everything as JSON, whole or not at all.
+
+        Args:
+            path: a file in a folder that exists.
+        """
+        part = path.with_name(f".{path.name}.part")
+        part.write_text(json.dumps(self.to_dict(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        part.replace(path)
+
     def table(self) -> str:
         """Return a line for each workload and learner."""
         lines = [f"test accuracy after equal passes, {len(self.seeds)} seeds: mean, spread, and difference"]
+        lines += [
+            f"{workload:<10} {name:<10} {accuracy}   {difference}".rstrip()
+            for workload, name, accuracy, difference in self.rows()
+        ]
+        lines += [f"{where} failed: {error}" for where, error in self.errors.items()]
+        return "\n".join(lines)
+
+    def rows(self) -> list[tuple[str, str, str, str]]:
+        """Return workload, learner, mean accuracy with its spread, and the difference to the reference."""
+        rows = []
         for workload, learners in self.accuracies.items():
             for name, found in learners.items():
-                line = f"{workload:<10} {name:<10} {statistics.fmean(found):.2%}"
-                if len(found) > 1:
-                    line += f" ± {statistics.stdev(found):.2%}"
+                accuracy = f"{statistics.fmean(found):.2%} ± {statistics.stdev(found):.2%}"
+                difference = ""
                 if name != REFERENCE:
                     mean, error = paired_difference(found, learners[REFERENCE])
                     verdict = "less" if worse(found, learners[REFERENCE]) else "not less"
-                    line += f"   {100 * mean:+.2f} ± {100 * error:.2f} points: {verdict}"
-                lines.append(line)
-        lines += [f"{where} failed: {error}" for where, error in self.errors.items()]
-        return "\n".join(lines)
+                    difference = f"{100 * mean:+.2f} ± {100 * error:.2f} points: {verdict}"
+                rows.append((workload, name, accuracy, difference))
+        return rows
 
 
 def paired_difference(ours: Sequence[float], reference: Sequence[float]) -> tuple[float, float]:
@@ -127,7 +167,7 @@ def worse(ours: Sequence[float], reference: Sequence[float]) -> bool:
 def check_learning(
     *,
     contestants: Sequence[str] | None = None,
-    workloads: Mapping[str, dict[str, Any]] = WORKLOADS,
+    workloads: Sequence[str] | None = None,
     seeds: Sequence[int] = (0, 1, 2, 3, 4),
     threads: int | None = None,
     report: Callable[[str], object] = print,
@@ -136,7 +176,7 @@ def check_learning(
 
     Args:
         contestants: some of :data:`LEARNERS`; ``None`` is all. The reference always runs with them.
-        workloads: networks and settings, by name.
+        workloads: some of :data:`WORKLOADS`; ``None`` is all.
         seeds: at least two.
         threads: threads of each process; ``None`` is one for each core.
         report: called with a line now and then.
@@ -148,16 +188,18 @@ def check_learning(
         ValueError: if a name is unknown, or there are fewer than two seeds.
     """
     names = [name for name in LEARNERS if contestants is None or name in contestants or name == REFERENCE]
-    for name in contestants or ():
-        if name not in LEARNERS:
-            raise ValueError(f"{name!r} cannot be checked; choose of {', '.join(LEARNERS)}")
+    for chosen, known in ((contestants, LEARNERS), (workloads, WORKLOADS)):
+        for name in chosen or ():
+            if name not in known:
+                raise ValueError(f"{name!r} cannot be checked; choose of {', '.join(known)}")
     if len(seeds) < 2:
         raise ValueError(f"a spread needs at least two seeds, got {list(seeds)}")
     count = threads or default_threads()
     accuracies: dict[str, dict[str, list[float]]] = {}
     errors: dict[str, str] = {}
     with tempfile.TemporaryDirectory(prefix="cnncourse-bench-") as scratch:
-        for workload, settings in workloads.items():
+        for workload in workloads or WORKLOADS:
+            settings = WORKLOADS[workload]
             found: dict[str, list[float]] = {}
             for name in names:
                 reached = []

@@ -10,7 +10,7 @@ from cnncourse.book.ledger import ClaimsLedger
 from cnncourse.book.outputs import CourseOutputs, drop_unshown_outputs
 from cnncourse.book.pages import setup_pages
 from cnncourse.book.recorded import RecordedRuns
-from cnncourse.book.speed import SpeedTables
+from cnncourse.book.speed import LearningCheck, SpeedTables
 
 __all__ = ["setup"]
 
@@ -22,6 +22,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("claims-ledger", ClaimsLedger)
     app.add_directive("data-sets", DataSets)
     app.add_directive("recorded-runs", RecordedRuns)
+    app.add_directive("learning-check", LearningCheck)
     app.add_directive("speed-tables", SpeedTables)
     setup_folding(app)
     setup_pages(app)

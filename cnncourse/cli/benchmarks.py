@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from cnncourse.bench.benchmark import Benchmark
 from cnncourse.bench.catalogue import BENCHMARKS
 
 _EXAMPLES = """examples:
@@ -60,7 +61,8 @@ def add_parsers(subparsers: Any) -> None:
 
 def _bench(arguments: argparse.Namespace) -> int:
     if arguments.list:
-        print(_listed(arguments.name))
+        chosen = _chosen(arguments.name)
+        print(json.dumps(_as_data(chosen)) if arguments.json else _listed(chosen))
         return 0
     if arguments.name is None:
         raise ValueError(f"which benchmark? Choose one of {', '.join(BENCHMARKS)}, or see them with --list")
@@ -102,22 +104,50 @@ def _check(arguments: argparse.Namespace, report: Any) -> int:
         )
     from cnncourse.bench.check import check_learning
 
-    checked = check_learning(contestants=arguments.contestants, threads=arguments.threads, report=report)
+    checked = check_learning(
+        contestants=arguments.contestants,
+        workloads=arguments.workloads,
+        threads=arguments.threads,
+        report=report,
+    )
+    if arguments.output is not None:
+        checked.save(arguments.output)
     print(json.dumps(checked.to_dict(), ensure_ascii=False) if arguments.json else checked.table())
     return 0 if checked.passed else 1
 
 
-def _listed(name: str | None) -> str:
+def _chosen(name: str | None) -> list[Benchmark]:
     if name is not None and name not in BENCHMARKS:
         raise ValueError(f"there is no benchmark {name!r}; choose of {', '.join(BENCHMARKS)}")
+    return [benchmark for benchmark in BENCHMARKS.values() if name in (None, benchmark.name)]
+
+
+def _listed(benchmarks: list[Benchmark]) -> str:
     lines = []
-    for benchmark in BENCHMARKS.values():
-        if name in (None, benchmark.name):
-            lines.append(f"{benchmark.name}: {benchmark.description} ({benchmark.unit})")
-            lines += [f"  workload    {one.name:<21} {one.description}" for one in benchmark.workloads]
-            for one in benchmark.contestants:
-                missing = one.missing()
-                note = f"  [not installed: {', '.join(missing)}]" if missing else ""
-                mark = "reference " if one.name == benchmark.reference else "contestant"
-                lines.append(f"  {mark}  {one.name:<21} {one.description}{note}")
+    for benchmark in benchmarks:
+        lines.append(f"{benchmark.name}: {benchmark.description} ({benchmark.unit})")
+        lines += [f"  workload    {one.name:<21} {one.description}" for one in benchmark.workloads]
+        for one in benchmark.contestants:
+            missing = one.missing()
+            note = f"  [not installed: {', '.join(missing)}]" if missing else ""
+            mark = "reference " if one.name == benchmark.reference else "contestant"
+            lines.append(f"  {mark}  {one.name:<21} {one.description}{note}")
     return "\n".join(lines)
+
+
+def _as_data(benchmarks: list[Benchmark]) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": benchmark.name,
+            "description": benchmark.description,
+            "unit": benchmark.unit,
+            "higher_is_better": benchmark.higher_is_better,
+            "reference": benchmark.reference,
+            "workloads": {one.name: one.description for one in benchmark.workloads},
+            "contestants": {
+                one.name: {"description": one.description, "missing": list(one.missing())}
+                for one in benchmark.contestants
+            },
+        }
+        for benchmark in benchmarks
+    ]

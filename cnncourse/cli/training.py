@@ -69,6 +69,12 @@ def add_parsers(subparsers: Any) -> None:
     )
     evaluate.add_argument("run_folder", metavar="RUN", help="folder of a run, or a checkpoint file")
     evaluate.add_argument("--data", metavar="NAME", help="default: the test images of the run's recipe")
+    evaluate.add_argument(
+        "--weights",
+        choices=("best", "last"),
+        help="of a run's folder: those that did best on the images held out, or the last "
+        "(default: the best of a run that held some out)",
+    )
     evaluate.add_argument("--split", default="test", help="train, val or test (default: test)")
     add_option(evaluate, "the data set")
     add_data_root(evaluate)
@@ -124,6 +130,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         options=parse_options(arguments.option),
         root=arguments.data_root,
         device=arguments.device,
+        weights=arguments.weights,
     )
     print(json.dumps(outcome, ensure_ascii=False) if arguments.json else _told(outcome))
     return 0

@@ -48,7 +48,8 @@ def label_images(
         trained = trained_network(run)
         network, classes = trained.model, trained.classes
         channels, side, _ = trained.input_shape
-        seen = Preprocessing(side, trained.normalisation.mean, trained.normalisation.std, resize=side)
+        scale = trained.normalisation
+        seen = Preprocessing(side, scale.mean, scale.std, resize=trained.short_side or side)
     logits = predict(network.to(place), _batches(paths, seen, channels, place), precision="fp32")
     probabilities = logits.softmax(dim=1)
     values, indices = probabilities.topk(min(top, probabilities.shape[1]), dim=1)

@@ -86,7 +86,8 @@ def run_recorded(
         versions=conditions.versions,
         commit=conditions.commit,
         date=conditions.date,
-        wall_seconds=round(perf_counter() - t_start, 1),
+        # Passes made before a restart are known by their own clocks only.
+        wall_seconds=round(max(perf_counter() - t_start, sum(results["train_seconds"])), 1),
         peak_memory_mib=peak_memory_mib(where),
         curves=curves,
         results={"parameters": count_parameters(trainer.model), **results},

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from torch import nn
 
@@ -27,13 +27,21 @@ class TrainedNetwork:
     """Channels, height and width of the images."""
     name: str
     """Name of the network in the catalogue."""
+    short_side: int | None
+    """Pixels to which the short side of a file was scaled before the cut; ``None`` if the images had their size."""
+    weights: Literal["best", "last"] | None
+    """Which weights of a run these are; ``None`` for a checkpoint that was named itself."""
 
 
-def trained_network(place: str | os.PathLike[str]) -> TrainedNetwork:
+def trained_network(
+    place: str | os.PathLike[str], weights: Literal["best", "last"] | None = None
+) -> TrainedNetwork:
     """Read a network from a checkpoint.
 
     Args:
-        place: a checkpoint file, or a folder of a run: its best checkpoint, else its newest.
+        place: a checkpoint file, or a folder of a run.
+        weights: ``"best"`` on the images that were held out, or ``"last"``; ``None`` takes the best of a run that
+            held some out, else the last.
 
     Returns:
         The network with its normalisation and classes.
@@ -41,7 +49,7 @@ def trained_network(place: str | os.PathLike[str]) -> TrainedNetwork:
     Raises:
         CheckpointError: if there is none, it is damaged, or its network is not from the catalogue.
     """
-    tree = _read(Path(place))
+    tree, found = _read(Path(place), weights)
     made = tree.get("built_as")
     if made is None:
         raise CheckpointError(
@@ -61,19 +69,34 @@ def trained_network(place: str | os.PathLike[str]) -> TrainedNetwork:
         classes=tuple(tree["classes"]),
         input_shape=(channels, height, width),
         name=made["name"],
+        short_side=tree.get("short_side"),  # older checkpoints do not say
+        weights=found,
     )
 
 
-def _read(place: Path) -> Mapping[str, Any]:
+def _read(
+    place: Path, weights: Literal["best", "last"] | None
+) -> tuple[Mapping[str, Any], Literal["best", "last"] | None]:
+    """Return a checkpoint and which one it is."""
     if place.is_file():
-        alone: Mapping[str, Any] = read_checkpoint(place)
-        return alone
+        if weights is not None:
+            raise ValueError(
+                f"{place} is one checkpoint; give the folder of its run to choose the {weights} weights"
+            )
+        return read_checkpoint(place), None
     for folder in (place / "checkpoints", place):
         if folder.is_dir():
             held = CheckpointFolder(folder)
-            tree: Mapping[str, Any] | None = held.best() or held.latest()
-            if tree is not None:
-                return tree
+            best = None if weights == "last" else held.best()
+            if best is not None:
+                return best, "best"
+            last = None if weights == "best" else held.latest()
+            if last is not None:
+                return last, "last"
+    if weights == "best":
+        raise CheckpointError(
+            f"no checkpoint at {place} is known to be the best: the run held no images out; ask for the last weights"
+        )
     raise CheckpointError(
         f"there is no checkpoint at {place}; give a .safetensors file or the folder of a run"
     )

@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from cnncourse.datasets import FolderImages, load
 from cnncourse.recipes.plan import make_trainer
@@ -109,7 +109,7 @@ def train_into(
             return None
         history.save(place / "history.json")
         history.save(place / "history.csv")
-        return {"folder": str(place), **_outcome(measured, plan.test)}
+        return {"folder": str(place), "weights": "last", **_outcome(measured, plan.test)}
 
 
 def evaluate_run(
@@ -120,6 +120,7 @@ def evaluate_run(
     options: Mapping[str, Any] | None = None,
     root: str | os.PathLike[str] | None = None,
     device: str = "auto",
+    weights: Literal["best", "last"] | None = None,
 ) -> dict[str, Any]:
     """Measure the network of a run.
 
@@ -130,6 +131,7 @@ def evaluate_run(
         options: of the data set.
         root: folder with the data.
         device: where to compute.
+        weights: which of the run; see :func:`cnncourse.recipes.restored.trained_network`.
 
     Returns:
         Loss, top-1, top-5 and what they were measured on.
@@ -138,10 +140,10 @@ def evaluate_run(
         ValueError: if the data do not fit the network, or a checkpoint that lies in no run's folder comes without
             the name of a data set.
     """
-    network = trained_network(place)
+    network = trained_network(place, weights)
     config = TrainConfig(epochs=1, device=device)
     side: int | None = network.input_shape[1]
-    short_side: int | None = None
+    short_side = network.short_side
     if data is None:
         if options or split != "test":
             raise ValueError(
@@ -163,7 +165,8 @@ def evaluate_run(
     trainer = Trainer(
         network.model, config, normalisation=network.normalisation, side=side, short_side=short_side
     )
-    return {"network": network.name, **_outcome(trainer.evaluate(images), images)}
+    which = {} if network.weights is None else {"weights": network.weights}
+    return {"network": network.name, **which, **_outcome(trainer.evaluate(images), images)}
 
 
 def _run_of(place: Path) -> dict[str, Any]:

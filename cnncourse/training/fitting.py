@@ -252,6 +252,7 @@ class Fitting:
             tree["normalisation"] = {"mean": list(normalisation.mean), "std": list(normalisation.std)}
             tree["classes"] = list(self.classes)
             tree["input_shape"] = self.input_shape
+            tree["short_side"] = self.trainer.short_side
             self.folder.save(tree, step=self.steps_done, score=score)
 
     def _stop_if_asked(self, stop: Stop, *, saved: bool) -> None:

@@ -58,6 +58,10 @@ def test_bench_prints_and_writes_what_it_measured(result, tmp_path, capsys):
         (["bench", "train", "--append"], "needs --output FILE"),
         (["bench", "loader", "--check"], "so it goes with train, not loader"),
         (["bench", "train", "--check", "--contestants", "keras"], "'keras' cannot be checked"),
+        (
+            ["bench", "train", "--check", "--workloads", "vgg"],
+            "'vgg' cannot be checked; choose of lenet, resnet20",
+        ),
         (["bench", "train", "--contestants", "keras"], "no contestant of train 'keras'"),
     ],
 )
@@ -101,6 +105,29 @@ def test_check_fails_when_less_is_learnt(monkeypatch, capsys, ours, code, words)
     learners(monkeypatch, {"plain": [0.91, 0.93, 0.93, 0.94, 0.95], "ours": ours})
     assert main(["bench", "train", "--check", "--contestants", "ours"]) == code
     assert words in capsys.readouterr().out
+
+
+def test_a_check_of_one_workload_is_written_and_read_again(monkeypatch, tmp_path, capsys):
+    learners(monkeypatch, {"plain": [0.5, 0.6, 0.5, 0.6, 0.5], "ours": [0.6, 0.6, 0.6, 0.6, 0.5]})
+    path = tmp_path / "learning.json"
+    chosen = ["--workloads", "lenet", "--contestants", "ours"]
+    assert main(["bench", "train", "--check", *chosen, "--output", str(path), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert list(told["accuracies"]) == ["lenet"]
+    checked = check.Checked.load(path)
+    assert checked.to_dict() == told
+    # by hand: differences 0.1, 0, 0.1, 0, 0; their mean 0.04, deviation sqrt(0.003), its error sqrt(0.003 / 5)
+    assert checked.rows()[1] == ("lenet", "ours", "58.00% ± 4.47%", "+4.00 ± 2.45 points: not less")
+    path.write_text("{}", encoding="utf-8")
+    with pytest.raises(ValueError, match="is not what `cnncourse bench train --check --output` writes"):
+        check.Checked.load(path)
+
+
+def test_the_list_as_data(capsys):
+    assert main(["bench", "--list", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [one["name"] for one in told] == list(BENCHMARKS)
+    assert told[0]["reference"] in told[0]["contestants"]
 
 
 def test_a_check_needs_a_spread():

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 from cnncourse.cli import main
-from cnncourse.datasets import load
-from cnncourse.recipes.restored import trained_network
+from cnncourse.datasets import Normalisation, load
+from cnncourse.recipes.image_labels import label_images
+from cnncourse.recipes.restored import TrainedNetwork, trained_network
 
 CATS = {"tabby", "tiger cat", "Persian cat", "Siamese cat", "Egyptian cat"}
 
@@ -56,6 +58,34 @@ def test_a_colour_network_reads_a_jpeg_of_any_size(tmp_path, told):
     large = tmp_path / "large.jpg"
     Image.fromarray(np.zeros((90, 200, 3), np.uint8)).save(large)
     assert len(told("predict", large, "--run", run, "--top", 99)[0]["classes"]) == 10
+
+
+class Brightness(nn.Module):
+    """Tells dark images, class 0, from bright ones."""
+
+    def forward(self, images):
+        mean = images.mean(dim=(1, 2, 3))
+        return torch.stack([-mean, mean], dim=1)
+
+
+@pytest.mark.parametrize(("short_side", "answer"), [(64, "bright"), (32, "dark"), (None, "dark")])
+def test_files_are_scaled_as_they_were_in_training(short_side, answer, tmp_path, monkeypatch):
+    """A quarter of the photograph is white: a cut of 32 out of 64 pixels is all white, all of 32 is mostly black."""
+    photograph = np.zeros((256, 256, 3), np.uint8)
+    photograph[64:192, 64:192] = 255
+    Image.fromarray(photograph).save(tmp_path / "middle.png")
+    trained = TrainedNetwork(
+        model=Brightness().eval(),
+        normalisation=Normalisation((0.5,) * 3, (0.5,) * 3),
+        classes=("dark", "bright"),
+        input_shape=(3, 32, 32),
+        name="brightness",
+        short_side=short_side,
+        weights="last",
+    )
+    monkeypatch.setattr("cnncourse.recipes.image_labels.trained_network", lambda _run: trained)
+    ((_path, found),) = label_images([tmp_path / "middle.png"], run="somewhere", device="cpu")
+    assert found[0]["class"] == answer
 
 
 def test_the_packaged_network_knows_a_cat(tmp_path, capsys, told):

@@ -52,7 +52,9 @@ def test_evaluate_repeats_what_train_said(digit_run, train_command, told):
     for place in (digit_run, digit_run / "checkpoints", newest):
         measured = told("evaluate", place, "--device", "cpu")
         assert measured.pop("network") == "lenet5"
-        assert measured == {key: value for key, value in trained.items() if key != "folder"}
+        assert measured.pop("weights", None) == (None if place == newest else "last")
+        assert measured == {key: value for key, value in trained.items() if key not in ("folder", "weights")}
+    assert trained["weights"] == "last"
 
 
 def test_evaluate_on_other_data(digit_run, told, capsys):

@@ -27,7 +27,7 @@ DIGITS = {"data": "digits", "model": "lenet5", "side": 32, "flip": False}
 
 
 def numbers(outcome):
-    return {key: value for key, value in outcome.items() if key not in ("folder", "network")}
+    return {key: value for key, value in outcome.items() if key not in ("folder", "network", "weights")}
 
 
 def test_every_pass_is_reported_and_the_default_folder_named(tmp_path, monkeypatch):
@@ -58,11 +58,26 @@ def test_the_best_checkpoint_is_restored_where_there_is_one(tmp_path):
     best = CheckpointFolder(tmp_path / "checkpoints").best()
     network = trained_network(tmp_path)
     assert best is not None
+    assert network.weights == "best"
+    assert evaluate_run(tmp_path, device="cpu")["weights"] == "best"
     for name, value in network.model.state_dict().items():
         assert torch.equal(value, best["model"][name])
     assert not network.model.training
     assert (network.name, network.input_shape, len(network.classes)) == ("lenet5", (1, 32, 32), 10)
     assert network.normalisation.mean == tuple(best["normalisation"]["mean"])
+
+
+def test_best_and_last_weights_are_chosen_by_name(tmp_path):
+    last = train(tmp_path, "classifier", options=DIGITS, changes={"epochs": 4, "peak_lr": 0.3})
+    assert numbers(evaluate_run(tmp_path, device="cpu", weights="last")) == numbers(last)
+    file = CheckpointFolder(tmp_path / "checkpoints").latest_path()
+    with pytest.raises(
+        ValueError, match="is one checkpoint; give the folder of its run to choose the best weights"
+    ):
+        trained_network(file, "best")
+    train(tmp_path / "all", changes={"epochs": 2})  # this recipe holds nothing out
+    with pytest.raises(CheckpointError, match="the run held no images out; ask for the last weights"):
+        trained_network(tmp_path / "all", "best")
 
 
 def test_lists_of_a_run_file_are_the_tuples_they_were(tmp_path):
