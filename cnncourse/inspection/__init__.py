@@ -1,6 +1,9 @@
 """What a network is and what it sees: shapes, counts, receptive fields. Any ``nn.Module`` will do."""
 
+from cnncourse.inspection.activations import ActivationRow, ActivationStatistics, activation_statistics
+from cnncourse.inspection.dead import DeadUnits, DeadUnitsRow, dead_units
 from cnncourse.inspection.effective import EffectiveField, effective_receptive_field
+from cnncourse.inspection.gradients import GradientRow, GradientStatistics, gradient_statistics
 from cnncourse.inspection.hooks import captured, find_layer
 from cnncourse.inspection.operations import count_multiply_adds, multiply_adds_by_layer
 from cnncourse.inspection.receptive import (
@@ -12,17 +15,26 @@ from cnncourse.inspection.receptive import (
 from cnncourse.inspection.shapes import ShapeRow, ShapeTrace, count_parameters, shape_trace
 
 __all__ = [
+    "ActivationRow",
+    "ActivationStatistics",
+    "DeadUnits",
+    "DeadUnitsRow",
     "EffectiveField",
+    "GradientRow",
+    "GradientStatistics",
     "ReceptiveField",
     "ReceptiveFieldRow",
     "ShapeRow",
     "ShapeTrace",
     "Window",
+    "activation_statistics",
     "captured",
     "count_multiply_adds",
     "count_parameters",
+    "dead_units",
     "effective_receptive_field",
     "find_layer",
+    "gradient_statistics",
     "multiply_adds_by_layer",
     "receptive_field",
     "shape_trace",

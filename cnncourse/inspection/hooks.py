@@ -85,6 +85,62 @@ def leaves(model: nn.Module) -> dict[str, nn.Module]:
     return {name or type(module).__name__.lower(): module for name, module in found.items()}
 
 
+def chosen_layers(
+    model: nn.Module, layers: Sequence[str | nn.Module | type[nn.Module]]
+) -> dict[str, nn.Module]:
+    """Return modules of a network by their dotted names.
+
+    Args:
+        model: any network.
+        layers: names, modules, or classes, each of which stands for all its modules; when empty, the modules
+            that contain no others.
+
+    Returns:
+        Name to module, in the order of ``model.named_modules()``, each once.
+
+    Raises:
+        ValueError: if a layer is not part of the model, or there is no module of a class.
+    """
+    if not layers:
+        return leaves(model)
+    wanted: set[int] = set()
+    for layer in layers:
+        if isinstance(layer, type):
+            found = [id(module) for module in model.modules() if isinstance(module, layer)]
+            if not found:
+                kinds = ", ".join(sorted({type(module).__name__ for module in leaves(model).values()}))
+                raise ValueError(
+                    f"{type(model).__name__} has no module of class {layer.__name__}; its layers are of {kinds} "
+                    "(what forward() does by a function is no module)"
+                )
+            wanted.update(found)
+        else:
+            wanted.add(id(find_layer(model, layer)))
+    names = {name or type(module).__name__.lower(): module for name, module in model.named_modules()}
+    return {name: module for name, module in names.items() if id(module) in wanted}
+
+
+def output_tensor(name: str, output: Any) -> Tensor:
+    """Return what a layer gave: the tensor itself, or the first of a tuple of tensors.
+
+    Args:
+        name: the layer's name, for the message.
+        output: what its forward pass returned.
+
+    Returns:
+        The tensor.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    first = output[0] if isinstance(output, (tuple, list)) and output else output
+    if not isinstance(first, Tensor):
+        raise ValueError(
+            f"layer {name} returns {type(output).__name__}, but a tensor is needed; leave it out"
+        )
+    return first
+
+
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
     """Put a network into eval mode; afterwards every module has the mode it had before.
@@ -95,8 +151,23 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     Yields:
         Nothing.
     """
+    with in_mode(model, training=False):
+        yield
+
+
+@contextmanager
+def in_mode(model: nn.Module, *, training: bool) -> Iterator[None]:
+    """Put a network into training or eval mode; afterwards every module has the mode it had before.
+
+    Args:
+        model: any network.
+        training: True for training mode.
+
+    Yields:
+        Nothing.
+    """
     modes = {module: module.training for module in model.modules()}
-    model.eval()
+    model.train(training)
     try:
         yield
     finally:
