@@ -3,7 +3,7 @@
 from cnncourse.models.catalogue import CATALOGUE, build, built_as, find, names
 from cnncourse.models.cifar_resnet import CifarResNet
 from cnncourse.models.efficientnet import EfficientNet
-from cnncourse.models.entry import Entry, Preprocessing, Printed, WeightsSource
+from cnncourse.models.entry import Entry, Preprocessing, Printed, PrintedError, WeightsSource
 from cnncourse.models.lenet import LeNet5
 from cnncourse.models.mlp import MLP, hidden_width
 from cnncourse.models.mobilenet_v2 import MobileNetV2
@@ -21,6 +21,7 @@ __all__ = [
     "MobileNetV2",
     "Preprocessing",
     "Printed",
+    "PrintedError",
     "ResNet",
     "SpeedNet",
     "WeightsSource",

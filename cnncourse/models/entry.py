@@ -28,6 +28,34 @@ class Printed:
 
 
 @dataclass(frozen=True)
+class PrintedError:
+    """The error of a network as a paper prints it: one network, not an ensemble; one crop where that is printed."""
+
+    data: Literal["imagenet", "cifar10", "mnist"]
+    """Images it was measured on: ImageNet's validation set, the test sets of the others."""
+    top1: float | None
+    """Per cent of images whose first guess is wrong; ``None`` if it is not printed."""
+    top5: float | None = None
+    """Per cent of images whose first five guesses are wrong; ``None`` if it is not printed."""
+    where: str = ""
+    """Table of the paper and, if it was not one crop of the usual size, what was averaged."""
+
+    def __post_init__(self) -> None:
+        if self.data not in ("imagenet", "cifar10", "mnist"):
+            raise ValueError(f"data must be 'imagenet', 'cifar10' or 'mnist', got {self.data!r}")
+        errors = [error for error in (self.top5, self.top1) if error is not None]
+        if not errors:
+            raise ValueError(
+                "one of top1 and top5 must be a number; leave the printed error out if none is printed"
+            )
+        if not all(0 < error < 100 for error in errors) or errors != sorted(errors):
+            raise ValueError(
+                f"errors must lie between 0 and 100 per cent, top5 not above top1, got top1={self.top1} and "
+                f"top5={self.top5}; an accuracy is 100 minus the error"
+            )
+
+
+@dataclass(frozen=True)
 class Preprocessing:
     """What images must go through before a network with given weights sees them."""
 
@@ -98,13 +126,36 @@ class Entry:
     """Default number of logits."""
     in_channels: int = 3
     """Default number of channels of the images."""
+    smallest_side: int = 32
+    """Least height and width that the network takes, in pixels; one pixel less is refused."""
     printed_parameters: Printed | None = None
     """What the paper prints; ``None`` if it does not."""
     printed_operations: Printed | None = None
     """Multiply-adds as the paper prints them, most often under the name of FLOPs; ``None`` if it does not."""
+    printed_error: PrintedError | None = None
+    """Error as the paper prints it; ``None`` if it prints none of this very network."""
     weights: WeightsSource | None = None
     """Public weights; ``None`` if there are none."""
+    public_accuracy: tuple[float, float] | None = None
+    """Top-1 and top-5 accuracy of the public weights on ImageNet's validation set, in per cent, as their authors
+    state them; ``None`` if they do not."""
     preprocessing: Preprocessing | None = None
     """What images must go through before the network with the public weights sees them."""
     translate: Callable[[Mapping[str, Tensor]], dict[str, Tensor]] = unchanged
     """Turns the names of public weights into ours; only used for state dicts whose names are not ours."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.smallest_side <= self.side:
+            raise ValueError(
+                f"{self.name}: smallest_side must lie in [1, side], got smallest_side={self.smallest_side} and "
+                f"side={self.side}"
+            )
+        if (self.weights is None) != (self.preprocessing is None):
+            raise ValueError(f"{self.name}: public weights need their preprocessing, and only they do")
+        if self.public_accuracy is not None:
+            top1, top5 = self.public_accuracy
+            if self.weights is None or not 0 < top1 <= top5 < 100:
+                raise ValueError(
+                    f"{self.name}: public_accuracy needs public weights and 0 < top-1 <= top-5 < 100, got "
+                    f"{self.public_accuracy}"
+                )

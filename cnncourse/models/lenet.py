@@ -8,6 +8,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from cnncourse.models.entry import Entry, Printed
 from cnncourse.models.inputs import check_counts, check_images
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh}
@@ -94,3 +95,11 @@ class LeNet5(nn.Module):
         x = self.act6(self.f6(x))  #      (N,  84)
         logits: Tensor = self.output(x)  # (N, num_classes)
         return logits
+
+
+ENTRIES: tuple[Entry, ...] = (
+    Entry(
+        *("lenet5", LeNet5, "lecun1998", "figure 2", 61_706, 416_520, 32, 10, 1),
+        printed_parameters=Printed(60_000, 2_000, where="section II.B; C3 and the output differ"),
+    ),
+)

@@ -6,6 +6,9 @@ from math import prod
 
 from torch import Tensor, nn
 
+from cnncourse.models.entry import Entry
+from cnncourse.models.inputs import check_counts
+
 
 class MLP(nn.Module):
     """A fully connected ReLU network; images are flattened first.
@@ -94,3 +97,29 @@ def hidden_width(target: int, *, in_features: int, out_features: int, hidden_lay
     while parameters(above) < target:
         above += 1
     return min(max(above - 1, 1), above, key=lambda h: (abs(parameters(h) - target), h))
+
+
+def build_mlp(
+    num_classes: int = 10, in_channels: int = 1, *, side: int = 32, hidden: Sequence[int] = (60,)
+) -> MLP:
+    """Return an MLP for images of one size.
+
+    Args:
+        num_classes: number of logits, at least 1.
+        in_channels: channels of the images, at least 1.
+        side: height and width of the images in pixels, at least 1.
+        hidden: units of the hidden layers, each at least 1.
+
+    Returns:
+        The network.
+
+    Raises:
+        ValueError: if a number is below 1.
+    """
+    check_counts(num_classes, in_channels)
+    return MLP((in_channels * side**2, *hidden, num_classes))
+
+
+ENTRIES: tuple[Entry, ...] = (
+    Entry("mlp", build_mlp, "rumelhart1986", "figure 1", 62_110, 62_040, 32, 10, 1),
+)

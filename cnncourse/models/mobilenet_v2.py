@@ -7,7 +7,9 @@ arXiv:1801.04381.
 from torch import Tensor, nn
 
 from cnncourse.layers import conv_norm, he_initialise
+from cnncourse.models.entry import Entry, Printed, PrintedError
 from cnncourse.models.inputs import check_counts, check_images
+from cnncourse.models.public import IMAGENET, torchvision
 
 # Sandler et al. (2018), table 2: expansion factor t, output channels c, blocks n, stride s of the first block.
 TABLE_2 = (
@@ -132,3 +134,16 @@ class MobileNetV2(nn.Module):
         x = self.avgpool(x).flatten(1)  #     (N, 1280)
         logits: Tensor = self.classifier(x)  # (N, num_classes)
         return logits
+
+
+ENTRIES: tuple[Entry, ...] = (
+    Entry(
+        *("mobilenet_v2", MobileNetV2, "sandler2018", "table 2", 3_504_872, 300_774_272, 224, 1000),
+        printed_parameters=Printed(3.4e6, 0.11e6, where="table 4; 3.47 million without batch norm, cut off"),
+        printed_operations=Printed(300e6, 1e6, where="table 4"),
+        printed_error=PrintedError("imagenet", 28.0, where="table 4, as an accuracy of 72.0"),
+        weights=torchvision("mobilenet_v2-b0353104.pth"),
+        public_accuracy=(71.878, 90.286),
+        preprocessing=IMAGENET,
+    ),
+)

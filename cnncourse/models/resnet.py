@@ -6,10 +6,14 @@ Xie, Girshick, Dollár, Tu & He, "Aggregated Residual Transformations for Deep N
 arXiv:1611.05431.
 """
 
+from functools import partial
+
 from torch import Tensor, nn
 
 from cnncourse.layers import ShortcutOption, he_initialise, shortcut
+from cnncourse.models.entry import Entry, Printed, PrintedError
 from cnncourse.models.inputs import check_counts, check_images
+from cnncourse.models.public import IMAGENET, torchvision
 
 # He et al. (2016), table 1: depth, kind of block, number of blocks in conv2_x, conv3_x, conv4_x, conv5_x.
 TABLE_1: dict[int, tuple[str, tuple[int, int, int, int]]] = {
@@ -221,3 +225,61 @@ class ResNet(nn.Module):
         x = self.avgpool(x).flatten(1)  #              (N, 2048)
         logits: Tensor = self.fc(x)  #                 (N, num_classes)
         return logits
+
+
+# Depth, parameters, multiply-adds, operations and errors (He et al. 2016, tables 1 to 3), public file, its accuracy.
+# The paper's operations are those with the stride in the 1 x 1 convolutions, some rounded, some cut off.
+ROWS = (
+    (18, 11_689_512, 1_814_073_344, 1.8e9, (27.88, None), "resnet18-f37072fd.pth", (69.758, 89.078)),
+    (34, 21_797_672, 3_663_761_408, 3.6e9, (24.52, 7.46), "resnet34-b627a593.pth", (73.314, 91.42)),
+    (50, 25_557_032, 4_089_184_256, 3.8e9, (22.85, 6.71), "resnet50-0676ba61.pth", (76.13, 92.862)),
+    (101, 44_549_160, 7_801_405_440, 7.6e9, (21.75, 6.05), "resnet101-63fe2227.pth", (77.374, 93.546)),
+    (152, 60_192_808, 11_513_626_624, 11.3e9, (21.43, 5.71), "resnet152-394f9c45.pth", (78.312, 94.046)),
+)
+
+ENTRIES: tuple[Entry, ...] = (
+    Entry(
+        "resnet18_cifar",
+        partial(ResNet, 18, small_stem=True),
+        *("he2016", "table 1, without the first sub-samplings", 11_173_962, 555_422_720, 32, 10),
+        smallest_side=8,
+    ),
+    *(
+        Entry(
+            *(f"resnet{depth}", partial(ResNet, depth), "he2016", "table 1"),
+            *(parameters, multiply_adds, 224, 1000),
+            printed_operations=Printed(operations, 0.1e9, {"stride_in_1x1": True} if depth >= 50 else {}),
+            printed_error=PrintedError(
+                "imagenet",
+                top1,
+                top5,
+                "table 2, ten crops; shortcut A" if depth == 18 else "table 3, ten crops",
+            ),
+            weights=torchvision(file),
+            public_accuracy=accuracy,
+            preprocessing=IMAGENET,
+        )
+        for depth, parameters, multiply_adds, operations, (top1, top5), file, accuracy in ROWS
+    ),
+    Entry(
+        "wide_resnet50_2",
+        partial(ResNet, 50, group_width=128),
+        *("zagoruyko2016", "table 8", 68_883_240, 11_398_021_120, 224, 1000),
+        printed_parameters=Printed(68.9e6, 0.05e6),
+        printed_error=PrintedError("imagenet", 21.9, 6.03, "table 8"),
+        weights=torchvision("wide_resnet50_2-95faca4d.pth"),
+        public_accuracy=(78.468, 94.086),
+        preprocessing=IMAGENET,
+    ),
+    Entry(
+        "resnext50_32x4d",
+        partial(ResNet, 50, groups=32, group_width=4),
+        *("xie2017", "table 1", 25_028_904, 4_230_479_872, 224, 1000),
+        printed_parameters=Printed(25.0e6, 0.05e6),
+        printed_operations=Printed(4.2e9, 0.05e9),
+        printed_error=PrintedError("imagenet", 22.2, where="table 3"),
+        weights=torchvision("resnext50_32x4d-7cdf4587.pth"),
+        public_accuracy=(77.618, 93.698),
+        preprocessing=IMAGENET,
+    ),
+)

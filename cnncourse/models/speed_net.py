@@ -6,6 +6,7 @@ Jordan, "94% on CIFAR-10 in 3.29 Seconds on a Single GPU", arXiv:2404.00498, sec
 import torch
 from torch import Tensor, nn
 
+from cnncourse.models.entry import Entry, Printed
 from cnncourse.models.inputs import check_counts, check_images
 
 WIDTHS = (64, 256, 256)
@@ -179,3 +180,12 @@ class SpeedNet(nn.Module):
         x = self.flatten(self.pool(x))  #        (N, 256)
         logits: Tensor = self.output(x) * SCALE  # (N, num_classes)
         return logits
+
+
+ENTRIES: tuple[Entry, ...] = (
+    Entry(
+        *("speed_net", SpeedNet, "jordan2024", "section 3.1", 1_971_640, 118_147_360, 32, 10),
+        smallest_side=25,
+        printed_parameters=Printed(1.97e6, 0.005e6),
+    ),
+)

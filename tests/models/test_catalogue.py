@@ -3,13 +3,14 @@
 import copy
 import pickle
 import re
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
 from cnncourse.inspection import count_multiply_adds, count_parameters
-from cnncourse.models import CATALOGUE, build, built_as, find, names
+from cnncourse.models import CATALOGUE, PrintedError, build, built_as, find, names
 from cnncourse.paths import course_root
 
 ELSEWHERE = {"resnet1202", "resnet101", "resnet152", "wide_resnet50_2"}
@@ -62,6 +63,38 @@ def test_weights_are_the_files_torchvision_names():
             assert ([ours.side], [ours.resize]) == (steps.crop_size, steps.resize_size)
             assert (list(ours.mean), list(ours.std)) == (steps.mean, steps.std)
             assert ours.interpolation == steps.interpolation.value
+            stated = first.meta["_metrics"]["ImageNet-1K"]
+            assert entry.public_accuracy == (stated["acc@1"], stated["acc@5"])
+
+
+@pytest.mark.parametrize("entry", CATALOGUE, ids=lambda entry: entry.name)
+def test_the_smallest_side_is_the_smallest(entry):
+    model = on_meta(entry).eval()
+    side = entry.smallest_side
+    assert model(torch.empty(2, entry.in_channels, side, side, device="meta")).shape == (2, entry.num_classes)
+    with pytest.raises(ValueError, match=rf"got \(2, {entry.in_channels}, {side - 1}, {side}\); "):
+        model(torch.empty(2, entry.in_channels, side - 1, side, device="meta"))
+
+
+def test_entries_refuse_what_cannot_be():
+    entry = find("resnet18")
+    for wrong, words in [
+        ({"smallest_side": 225}, "smallest_side=225 and side=224"),
+        ({"preprocessing": None}, "resnet18: public weights need their preprocessing"),
+        ({"public_accuracy": (89.0, 69.0)}, r"0 < top-1 <= top-5 < 100, got \(89.0, 69.0\)"),
+    ]:
+        with pytest.raises(ValueError, match=words):
+            replace(entry, **wrong)
+    with pytest.raises(ValueError, match="lenet5: public_accuracy needs public weights"):
+        replace(find("lenet5"), public_accuracy=(99.0, 100.0))
+    for errors, words in [
+        (("svhn", 3.0), "'imagenet', 'cifar10' or 'mnist', got 'svhn'"),
+        (("imagenet", None), "one of top1 and top5 must be a number"),
+        (("imagenet", 5.0, 25.0), "top5 not above top1, got top1=5.0 and top5=25.0"),
+        (("cifar10", 100.0), "between 0 and 100 per cent"),
+    ]:
+        with pytest.raises(ValueError, match=words):
+            PrintedError(*errors)
 
 
 @pytest.fixture(scope="module", params=RUN, ids=lambda entry: entry.name)
