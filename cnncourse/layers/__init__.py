@@ -1,19 +1,29 @@
 """Building blocks that more than one network uses: functions first, modules second."""
 
+from cnncourse.layers.batch_normalisation import (
+    BatchNorm2d,
+    batch_norm,
+    batch_norm_backward,
+    batch_statistics,
+    normalise_channels,
+    update_running_averages,
+)
 from cnncourse.layers.channel_shuffle import ChannelShuffle, channel_shuffle
 from cnncourse.layers.conv_norm import SameConv2d, conv_norm
 from cnncourse.layers.folding import batch_norm_scale_and_shift, fold_batch_norm
 from cnncourse.layers.initialisation import fans, he_initialise, he_normal_
 from cnncourse.layers.local_response import LocalResponseNorm, local_response_norm
-from cnncourse.layers.normalisation import LayerNorm2d, channel_layer_norm
+from cnncourse.layers.normalisation import GroupNorm, LayerNorm2d, channel_layer_norm, group_norm
 from cnncourse.layers.pooling import BlurPool, MaxPool, MeanPool, blur_pool, max_pool, mean_pool
 from cnncourse.layers.shortcuts import PadShortcut, ShortcutOption, pad_shortcut, shortcut
 from cnncourse.layers.squeeze_excitation import SqueezeExcitation
 from cnncourse.layers.stochastic_depth import StochasticDepth, stochastic_depth
 
 __all__ = [
+    "BatchNorm2d",
     "BlurPool",
     "ChannelShuffle",
+    "GroupNorm",
     "LayerNorm2d",
     "LocalResponseNorm",
     "MaxPool",
@@ -23,19 +33,25 @@ __all__ = [
     "ShortcutOption",
     "SqueezeExcitation",
     "StochasticDepth",
+    "batch_norm",
+    "batch_norm_backward",
     "batch_norm_scale_and_shift",
+    "batch_statistics",
     "blur_pool",
     "channel_layer_norm",
     "channel_shuffle",
     "conv_norm",
     "fans",
     "fold_batch_norm",
+    "group_norm",
     "he_initialise",
     "he_normal_",
     "local_response_norm",
     "max_pool",
     "mean_pool",
+    "normalise_channels",
     "pad_shortcut",
     "shortcut",
     "stochastic_depth",
+    "update_running_averages",
 ]

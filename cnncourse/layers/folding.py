@@ -14,14 +14,17 @@ from copy import deepcopy
 import torch
 from torch import Tensor, nn
 
+from cnncourse.layers.batch_normalisation import BatchNorm2d
 
-def batch_norm_scale_and_shift(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+
+def batch_norm_scale_and_shift(norm: nn.BatchNorm2d | BatchNorm2d) -> tuple[Tensor, Tensor]:
     """Return the affine map that a batch norm is in eval.
 
     Ioffe & Szegedy (2015), algorithm 2, line 11.
 
     Args:
-        norm: a batch norm with running statistics; γ or β may be missing and count as 1 and 0.
+        norm: a batch norm with running statistics, torch's or the course's own; γ or β may be missing and count
+            as 1 and 0.
 
     Returns:
         Scale and shift, each (C,) in float64, on the layer's device: the layer gives scale · x + shift.
@@ -45,7 +48,7 @@ def batch_norm_scale_and_shift(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def fold_batch_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
+def fold_batch_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d | BatchNorm2d) -> nn.Conv2d:
     """Return one convolution that does what a convolution and the batch norm after it do in eval.
 
     Ioffe & Szegedy (2015), algorithm 2. The new weights are computed in float64 and rounded once.
