@@ -1,10 +1,8 @@
 """Labelled images: readers of one form, downloads that can be trusted, batches that live on the device."""
 
 from cnncourse.datasets.archives import ArchiveError
-from cnncourse.datasets.cache import cache_folder
 from cnncourse.datasets.catalogue import CATALOGUE, Entry, entry, load, names
 from cnncourse.datasets.colour_baseline import colour_histogram_baseline
-from cnncourse.datasets.download import CacheError, DownloadError, RemoteFile, fetch
 from cnncourse.datasets.duplicates import find_duplicates, find_near_duplicates
 from cnncourse.datasets.embedded import digits
 from cnncourse.datasets.folder import image_folder
@@ -19,6 +17,7 @@ from cnncourse.datasets.shapes import ShapeImages, shapes
 from cnncourse.datasets.splits import stratified_split
 from cnncourse.datasets.statistics import DataStatistics, statistics
 from cnncourse.datasets.streamed import StreamedBatches, WorkerError
+from cnncourse.downloads import CacheError, DownloadError, RemoteFile, cache_folder, fetch
 
 __all__ = [
     "CATALOGUE",

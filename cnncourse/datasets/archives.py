@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from cnncourse.datasets.cache import locked
-from cnncourse.datasets.download import CacheError, RemoteFile, fetch, file_sha256
-from cnncourse.datasets.progress import progress_bar
+from cnncourse.downloads import CacheError, RemoteFile, fetch, file_sha256, locked
+from cnncourse.progress import progress_bar
 
 LIMIT = 16 << 30
 """Bytes that an archive may grow to: far above every data set of this package, below what fills a disk."""

@@ -15,12 +15,11 @@ import torch
 from numpy.typing import NDArray
 
 from cnncourse.datasets.archives import read_members
-from cnncourse.datasets.cache import cache_folder
 from cnncourse.datasets.cifar_classes import CIFAR10, CIFAR10_JPEG, CIFAR100, CIFAR100_COARSE
-from cnncourse.datasets.download import CacheError, DownloadError, RemoteFile, fetch, file_sha256
 from cnncourse.datasets.labelled import DataInfo, LabelledImages
 from cnncourse.datasets.numpy_pickle import PickleError, read_pickle
 from cnncourse.datasets.packed_files import packed_images, remembered
+from cnncourse.downloads import CacheError, DownloadError, RemoteFile, cache_folder, fetch, file_sha256
 
 _TORONTO = ("https://www.cs.toronto.edu/~kriz", "https://cave.cs.toronto.edu/kriz")
 _MINDSPORE = "https://mindspore-website.obs.cn-north-4.myhuaweicloud.com/notebook/datasets"

@@ -7,10 +7,9 @@ from typing import Literal
 import torch
 
 from cnncourse.datasets.archives import fetched_and_extracted
-from cnncourse.datasets.cache import cache_folder
-from cnncourse.datasets.download import CacheError, RemoteFile, fetch
 from cnncourse.datasets.folder_images import FolderImages
 from cnncourse.datasets.labelled import DataInfo
+from cnncourse.downloads import CacheError, RemoteFile, cache_folder, fetch
 
 FLOWERS102 = DataInfo(
     name="flowers102",

@@ -7,11 +7,10 @@ from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 from cnncourse.datasets.archives import fetched_and_extracted, local_archive, stem
-from cnncourse.datasets.cache import cache_folder
-from cnncourse.datasets.download import RemoteFile
 from cnncourse.datasets.folder import SPLIT_FOLDERS, image_folder, visible_folders
 from cnncourse.datasets.folder_images import FolderImages
 from cnncourse.datasets.labelled import DataInfo
+from cnncourse.downloads import RemoteFile, cache_folder
 
 
 def archive_folder(

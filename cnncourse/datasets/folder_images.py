@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from cnncourse.datasets.labelled import DataInfo, LabelledImages
-from cnncourse.datasets.progress import progress_bar
 from cnncourse.datasets.splits import stratified_split
+from cnncourse.progress import progress_bar
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -14,9 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cnncourse.datasets.cache import cache_folder
-from cnncourse.datasets.download import CacheError, RemoteFile, fetch
 from cnncourse.datasets.labelled import DataInfo, LabelledImages
+from cnncourse.downloads import CacheError, RemoteFile, cache_folder, fetch
 
 MNIST = DataInfo(
     name="mnist",

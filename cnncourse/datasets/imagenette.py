@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Literal
 
 from cnncourse.datasets.archives import fetched_and_extracted
-from cnncourse.datasets.cache import cache_folder
-from cnncourse.datasets.download import RemoteFile
 from cnncourse.datasets.folder import image_folder, split_folders
 from cnncourse.datasets.folder_images import FolderImages
 from cnncourse.datasets.labelled import DataInfo
+from cnncourse.downloads import RemoteFile, cache_folder
 
 _IMAGENET_TERMS = "ImageNet's terms: non-commercial research and education; the photographs belong to others"
 

@@ -21,11 +21,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cnncourse.datasets.cache import cache_folder
-from cnncourse.datasets.download import DownloadError, file_sha256
 from cnncourse.datasets.folder_images import ImageError
 from cnncourse.datasets.labelled import DataInfo, LabelledImages
-from cnncourse.datasets.progress import progress_bar
+from cnncourse.downloads import DownloadError, cache_folder, file_sha256
+from cnncourse.progress import progress_bar
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,9 @@ from typing import Literal
 import torch
 
 from cnncourse.datasets.archives import fetched_and_extracted
-from cnncourse.datasets.cache import cache_folder
-from cnncourse.datasets.download import CacheError, RemoteFile, file_sha256
 from cnncourse.datasets.folder_images import FolderImages
 from cnncourse.datasets.labelled import DataInfo
+from cnncourse.downloads import CacheError, RemoteFile, cache_folder, file_sha256
 
 PETS = DataInfo(
     name="pets",

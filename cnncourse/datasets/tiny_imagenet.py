@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from cnncourse.datasets.cache import cache_folder
 from cnncourse.datasets.labelled import DataInfo, LabelledImages
 from cnncourse.datasets.packed_files import packed_images
+from cnncourse.downloads import cache_folder
 
 TINY_IMAGENET_20 = DataInfo(
     name="tiny-imagenet-20",

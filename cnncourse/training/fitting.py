@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from cnncourse.augmentation import BatchShape, generator_for
 from cnncourse.datasets import batches
-from cnncourse.datasets.progress import progress_bar
+from cnncourse.progress import progress_bar
 from cnncourse.training.checkpoint_file import read_checkpoint
 from cnncourse.training.checkpoint_folder import CheckpointFolder
 from cnncourse.training.checkpoint_tree import CheckpointError

@@ -10,7 +10,7 @@ import pytest
 
 from cnncourse.cli import main
 from cnncourse.cli.options import parse_options, say
-from cnncourse.datasets.progress import progress_bar
+from cnncourse.progress import progress_bar
 
 SMOKE = ("--budget", "smoke", "--device", "cpu")
 

@@ -11,8 +11,8 @@ from cnncourse.paths import course_root
 PACKAGE = course_root() / "cnncourse"
 
 SHELVES = {
-    -1: {"cnncourse", "paths", "markup"},  # single files, which import nothing of the course
-    0: {"layers", "theory", "inspection", "claims", "records", "augmentation"},
+    -1: {"cnncourse", "paths", "markup", "progress"},  # single files, which import nothing of the course
+    0: {"layers", "theory", "inspection", "claims", "records", "augmentation", "downloads"},
     1: {"models", "datasets"},
     2: {"training"},
     3: {"recipes", "figures", "bench"},

@@ -8,6 +8,7 @@ nothing and know one address a file.
 
 import hashlib
 import os
+import re
 import secrets
 import urllib.error
 import urllib.request
@@ -17,8 +18,8 @@ from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 
-from cnncourse.datasets.cache import locked
-from cnncourse.datasets.progress import progress_bar
+from cnncourse.downloads.cache import locked
+from cnncourse.progress import progress_bar
 
 CHUNK = 1 << 18
 """Bytes read at once."""
@@ -51,13 +52,16 @@ class RemoteFile:
     name: str
     """File name in the cache."""
     sha256: str
-    """Hexadecimal SHA-256 of the content."""
+    """Hexadecimal SHA-256 of the content, or its first digits where only they are known: at least 8 of the 64."""
     urls: tuple[str, ...]
     """Addresses, asked in this order."""
 
     def __post_init__(self) -> None:
-        if len(self.sha256) != 64 or not self.urls:
-            raise ValueError(f"{self.name} needs a SHA-256 of 64 digits and at least one address")
+        if not re.fullmatch("[0-9a-f]{8,64}", self.sha256) or not self.urls:
+            raise ValueError(
+                f"{self.name} needs a SHA-256 (8 to 64 digits 0-9a-f) and at least one address, got "
+                f"{self.sha256!r} and {self.urls}"
+            )
 
 
 def file_sha256(path: Path) -> str:
@@ -115,7 +119,7 @@ def fetch(remote: RemoteFile, folder: Path, *, progress: bool | None = None) -> 
 
 def _is_right(path: Path, remote: RemoteFile) -> bool:
     try:
-        return path.is_file() and file_sha256(path) == remote.sha256
+        return path.is_file() and file_sha256(path).startswith(remote.sha256)
     except OSError as error:
         raise CacheError(
             f"{path} cannot be read ({error.strerror or error}); check its permissions"
@@ -146,11 +150,12 @@ def _from_mirrors(remote: RemoteFile, part: Path, target: Path, progress: bool |
             return
         except _UnusableError as reason:
             refusals.append(f"  {url}: {reason}")
+    rule = "be" if len(remote.sha256) == 64 else "begin with"
     raise DownloadError(
         f"{remote.name} could not be downloaded:\n"
         + "\n".join(refusals)
         + f"\nCheck the network and try again (what has arrived is kept), or get the file from one of these "
-        f"addresses in another way and put it here: {target}\nIts SHA-256 must be {remote.sha256}"
+        f"addresses in another way and put it here: {target}\nIts SHA-256 must {rule} {remote.sha256}"
     )
 
 
@@ -168,9 +173,12 @@ def _from_mirror(url: str, remote: RemoteFile, part: Path, progress: bool | None
             continue
         if _is_right(part, remote):
             return
-        part.unlink(missing_ok=True)
+        found = file_sha256(part)
+        part.unlink()
         if not begun:
-            raise _UnusableError("gave other content than expected (truncated or corrupt: wrong SHA-256)")
+            raise _UnusableError(
+                f"gave other content than expected (truncated or corrupt: wrong SHA-256 {found}, not {remote.sha256})"
+            )
         # The first half may have come from a bad mirror: this one gets a fresh chance.
 
 

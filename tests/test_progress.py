@@ -3,7 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from cnncourse.datasets.progress import progress_bar, somebody_is_watching
+from cnncourse.progress import progress_bar, somebody_is_watching
 
 
 def pretend_kernel(monkeypatch, content):
