@@ -10,8 +10,27 @@ from cnncourse.layers.batch_normalisation import (
 )
 from cnncourse.layers.channel_shuffle import ChannelShuffle, channel_shuffle
 from cnncourse.layers.conv_norm import SameConv2d, conv_norm
+from cnncourse.layers.dropout import (
+    DropBlock,
+    Dropout,
+    InvertedDropout,
+    block_mask,
+    drop_block,
+    drop_block_rate,
+    dropout,
+    inverted_dropout,
+    keep_mask,
+)
 from cnncourse.layers.folding import batch_norm_scale_and_shift, fold_batch_norm
-from cnncourse.layers.initialisation import fans, he_initialise, he_normal_
+from cnncourse.layers.initialisation import (
+    fans,
+    glorot_normal_,
+    glorot_uniform_,
+    he_initialise,
+    he_normal_,
+    orthogonal_,
+    truncated_normal_,
+)
 from cnncourse.layers.local_response import LocalResponseNorm, local_response_norm
 from cnncourse.layers.normalisation import GroupNorm, LayerNorm2d, channel_layer_norm, group_norm
 from cnncourse.layers.pooling import BlurPool, MaxPool, MeanPool, blur_pool, max_pool, mean_pool
@@ -23,7 +42,10 @@ __all__ = [
     "BatchNorm2d",
     "BlurPool",
     "ChannelShuffle",
+    "DropBlock",
+    "Dropout",
     "GroupNorm",
+    "InvertedDropout",
     "LayerNorm2d",
     "LocalResponseNorm",
     "MaxPool",
@@ -37,21 +59,31 @@ __all__ = [
     "batch_norm_backward",
     "batch_norm_scale_and_shift",
     "batch_statistics",
+    "block_mask",
     "blur_pool",
     "channel_layer_norm",
     "channel_shuffle",
     "conv_norm",
+    "drop_block",
+    "drop_block_rate",
+    "dropout",
     "fans",
     "fold_batch_norm",
+    "glorot_normal_",
+    "glorot_uniform_",
     "group_norm",
     "he_initialise",
     "he_normal_",
+    "inverted_dropout",
+    "keep_mask",
     "local_response_norm",
     "max_pool",
     "mean_pool",
     "normalise_channels",
+    "orthogonal_",
     "pad_shortcut",
     "shortcut",
     "stochastic_depth",
+    "truncated_normal_",
     "update_running_averages",
 ]
