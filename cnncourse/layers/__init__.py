@@ -9,7 +9,10 @@ from cnncourse.layers.batch_normalisation import (
     update_running_averages,
 )
 from cnncourse.layers.channel_shuffle import ChannelShuffle, channel_shuffle
+from cnncourse.layers.conv2d import Conv2d, conv2d_im2col
 from cnncourse.layers.conv_norm import SameConv2d, conv_norm
+from cnncourse.layers.convolution import conv1d_loops, conv2d_loops, conv_output_size
+from cnncourse.layers.convolution_gradients import conv2d_input_gradient, conv2d_weight_gradient
 from cnncourse.layers.dropout import (
     DropBlock,
     Dropout,
@@ -22,6 +25,7 @@ from cnncourse.layers.dropout import (
     keep_mask,
 )
 from cnncourse.layers.folding import batch_norm_scale_and_shift, fold_batch_norm
+from cnncourse.layers.im2col import col2im, im2col
 from cnncourse.layers.initialisation import (
     fans,
     glorot_normal_,
@@ -37,11 +41,13 @@ from cnncourse.layers.pooling import BlurPool, MaxPool, MeanPool, blur_pool, max
 from cnncourse.layers.shortcuts import PadShortcut, ShortcutOption, pad_shortcut, shortcut
 from cnncourse.layers.squeeze_excitation import SqueezeExcitation
 from cnncourse.layers.stochastic_depth import StochasticDepth, stochastic_depth
+from cnncourse.layers.toeplitz import conv2d_toeplitz, toeplitz_matrix
 
 __all__ = [
     "BatchNorm2d",
     "BlurPool",
     "ChannelShuffle",
+    "Conv2d",
     "DropBlock",
     "Dropout",
     "GroupNorm",
@@ -63,7 +69,15 @@ __all__ = [
     "blur_pool",
     "channel_layer_norm",
     "channel_shuffle",
+    "col2im",
+    "conv1d_loops",
+    "conv2d_im2col",
+    "conv2d_input_gradient",
+    "conv2d_loops",
+    "conv2d_toeplitz",
+    "conv2d_weight_gradient",
     "conv_norm",
+    "conv_output_size",
     "drop_block",
     "drop_block_rate",
     "dropout",
@@ -74,6 +88,7 @@ __all__ = [
     "group_norm",
     "he_initialise",
     "he_normal_",
+    "im2col",
     "inverted_dropout",
     "keep_mask",
     "local_response_norm",
@@ -84,6 +99,7 @@ __all__ = [
     "pad_shortcut",
     "shortcut",
     "stochastic_depth",
+    "toeplitz_matrix",
     "truncated_normal_",
     "update_running_averages",
 ]
