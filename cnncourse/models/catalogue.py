@@ -10,7 +10,7 @@ from torch import nn
 
 from cnncourse.models import cifar_resnet, efficientnet, lenet, mlp, mobilenet_v2, resnet, speed_net
 from cnncourse.models.entry import Entry
-from cnncourse.models.weights import differences, load_weights, packaged_file, read_weights
+from cnncourse.models.weights import differences, downloaded_file, load_weights, packaged_file, read_weights
 
 # Each model file lists its own networks; smaller and older files first.
 MODULES = (
@@ -70,8 +70,9 @@ def build(
         name: name in the catalogue; capitals, ``-`` and ``_`` do not matter.
         num_classes: number of logits; ``None`` is the paper's.
         in_channels: channels of the images; ``None`` is the paper's.
-        weights: path of a state dict (``.safetensors`` or written by ``torch.save``), or ``"imagenet"``
-            for public weights that an installed package carries; ``None`` draws fresh ones.
+        weights: path of a state dict (``.safetensors`` or written by ``torch.save``), or ``"imagenet"`` or
+            ``"cifar10"`` for the public weights trained on it: they are downloaded once, checked and kept, if
+            no installed package carries them; ``None`` draws fresh ones.
         **options: the network's own settings, such as ``small_stem=True`` of the ResNets.
 
     Returns:
@@ -79,6 +80,8 @@ def build(
 
     Raises:
         ValueError: if the name, an option or the weights do not fit.
+        DownloadError: if public weights are not kept yet and cannot be had; the message says what to do offline.
+        CacheError: if the folder of downloads cannot be read or written.
     """
     entry = find(name)
     taken = [
@@ -114,12 +117,7 @@ def _weights_file(entry: Entry, weights: str | Path) -> Path:
     if source is None or source.data != weights:
         having = ", ".join(e.name for e in CATALOGUE if e.weights and e.weights.data == weights)
         raise ValueError(f"there are no public {weights} weights of {entry.name}; there are of {having}")
-    if not source.packaged:
-        raise ValueError(
-            f"the {weights} weights of {entry.name} come with no installed package and are not downloaded yet; "
-            f"fetch {source.source} and pass its path as weights"
-        )
-    return packaged_file(source.source)
+    return packaged_file(source.source) if source.packaged else downloaded_file(source, entry.name)
 
 
 def built_as(model: nn.Module) -> dict[str, Any] | None:

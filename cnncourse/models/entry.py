@@ -1,5 +1,6 @@
 """What the catalogue knows of a network, as data."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -87,7 +88,8 @@ class WeightsSource:
     """Where public weights come from."""
 
     source: str
-    """Address of the file, or ``package:pattern`` for a file inside an installed package."""
+    """Address of the file, whose name ends in the first digits of its SHA-256 (``resnet18-f37072fd.pth``), or
+    ``package:pattern`` for a file inside an installed package."""
     licence: str
     """Terms of the weights."""
     data: Literal["imagenet", "cifar10"] = "imagenet"
@@ -97,6 +99,26 @@ class WeightsSource:
     def packaged(self) -> bool:
         """Whether an installed package carries the file."""
         return "://" not in self.source
+
+    @property
+    def file(self) -> str:
+        """Name of the file, without the address in front."""
+        return self.source.rpartition("/")[2]
+
+    @property
+    def sha256(self) -> str:
+        """The first digits of the file's SHA-256, at least 8, from its name; empty if a package carries the file."""
+        found = re.search(r"-([0-9a-f]{8,64})\.\w+$", self.file)
+        return found[1] if found and not self.packaged else ""
+
+    def __post_init__(self) -> None:
+        if self.data not in ("imagenet", "cifar10"):
+            raise ValueError(f"data must be 'imagenet' or 'cifar10', got {self.data!r}")
+        if not (self.packaged or self.sha256):
+            raise ValueError(
+                f"source must name a file that ends in -<first digits of its SHA-256>.<suffix>, got {self.source}; "
+                "without them nobody could tell a damaged download"
+            )
 
 
 def unchanged(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

