@@ -1,5 +1,7 @@
 """Networks, one paper a file; a model does not know that it is trained."""
 
+from cnncourse.models.alexnet import AlexNet2012
+from cnncourse.models.alexnet_one_tower import AlexNetOneTower
 from cnncourse.models.catalogue import CATALOGUE, build, built_as, find, names
 from cnncourse.models.cifar_resnet import CifarResNet
 from cnncourse.models.efficientnet import EfficientNet
@@ -9,11 +11,15 @@ from cnncourse.models.mlp import MLP, hidden_width
 from cnncourse.models.mobilenet_v2 import MobileNetV2
 from cnncourse.models.resnet import ResNet
 from cnncourse.models.speed_net import SpeedNet, whitening_weights
+from cnncourse.models.vgg import VGG
 from cnncourse.models.weights import load_weights, read_weights
 
 __all__ = [
     "CATALOGUE",
     "MLP",
+    "VGG",
+    "AlexNet2012",
+    "AlexNetOneTower",
     "CifarResNet",
     "EfficientNet",
     "Entry",

@@ -8,7 +8,18 @@ from typing import Any
 
 from torch import nn
 
-from cnncourse.models import cifar_resnet, efficientnet, lenet, mlp, mobilenet_v2, resnet, speed_net
+from cnncourse.models import (
+    alexnet,
+    alexnet_one_tower,
+    cifar_resnet,
+    efficientnet,
+    lenet,
+    mlp,
+    mobilenet_v2,
+    resnet,
+    speed_net,
+    vgg,
+)
 from cnncourse.models.entry import Entry
 from cnncourse.models.weights import differences, downloaded_file, load_weights, packaged_file, read_weights
 
@@ -21,6 +32,9 @@ MODULES = (
     resnet,
     mobilenet_v2,
     efficientnet,
+    alexnet,
+    alexnet_one_tower,
+    vgg,
 )
 
 CATALOGUE: tuple[Entry, ...] = tuple(entry for module in MODULES for entry in module.ENTRIES)

@@ -2,13 +2,23 @@
 
 import pytest
 import torch
+from torch import nn
 
-from cnncourse.models import build
+from cnncourse.models import build, find
 
 NAMES = [
     *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "wide_resnet50_2", "resnext50_32x4d"),
     *("mobilenet_v2", "efficientnet_b0"),
+    *("alexnet", "vgg11", "vgg13", "vgg16", "vgg19", "vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn"),
 ]
+
+
+SLIM = {name: {"hidden": 16} for name in NAMES if name.startswith(("alexnet", "vgg"))}
+"""AlexNet and VGG with fully connected layers of 16 units: theirs hold nine tenths of all weights."""
+
+
+def shapes(model):
+    return {key: value.shape for key, value in model.state_dict().items()}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -16,12 +26,18 @@ def test_same_state_dict_same_logits_same_gradients(name):
     from torchvision import models
 
     torch.manual_seed(0)
-    ours = build(name, num_classes=5).double()
+    ours = build(name, num_classes=5, **SLIM.get(name, {})).double()
     with torch.device("meta"):
         theirs = models.get_model(name, num_classes=5).double()
+        assert shapes(theirs) == shapes(build(name, num_classes=5))
+        if name in SLIM:
+            for index, layer in enumerate(ours.classifier):
+                if isinstance(layer, nn.Linear):
+                    theirs.classifier[index] = nn.Linear(layer.in_features, layer.out_features).double()
     theirs.to_empty(device="cpu").load_state_dict(ours.state_dict())
     assert list(theirs.state_dict()) == list(ours.state_dict())
-    images = torch.randn(3, 3, 40, 33, dtype=torch.float64)
+    side = max(33, find(name).smallest_side)
+    images = torch.randn(3, 3, side, side + 7, dtype=torch.float64)
     results = []
     for model in (ours, theirs):
         torch.manual_seed(1)  # dropout and stochastic depth draw the same numbers in the same order
