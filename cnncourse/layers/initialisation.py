@@ -3,7 +3,8 @@
 Glorot & Bengio, "Understanding the difficulty of training deep feedforward neural networks", AISTATS 2010.
 He, Zhang, Ren & Sun, "Delving Deep into Rectifiers: Surpassing Human-Level Performance on ImageNet
 Classification", ICCV 2015, arXiv:1502.01852. Saxe, McClelland & Ganguli, "Exact solutions to the nonlinear
-dynamics of learning in deep linear neural networks", ICLR 2014, arXiv:1312.6120.
+dynamics of learning in deep linear neural networks", ICLR 2014, arXiv:1312.6120. Liu, Mao, Wu, Feichtenhofer,
+Darrell & Xie, "A ConvNet for the 2020s", CVPR 2022, arXiv:2201.03545.
 """
 
 from math import erf, sqrt
@@ -136,8 +137,8 @@ def truncated_normal_(
 ) -> None:
     """Draw a layer's weights from a normal distribution without its tails; its bias becomes zero.
 
-    Liu et al. (2022), table 5, start ConvNeXt so. A uniform draw between the two tails' probabilities
-    goes through the inverse of the normal distribution's function; nothing is drawn twice.
+    Liu et al. (2022), table 5, start ConvNeXt so. Draws beyond the bounds are replaced by the inverse of the
+    normal distribution's function at a uniform draw between the tails' probabilities, so that one round does.
 
     Args:
         layer: a convolution or a linear layer.
@@ -151,9 +152,14 @@ def truncated_normal_(
     """
     if not (std > 0 and bound > 0):
         raise ValueError(f"std and bound must be above 0, got std={std} and bound={bound}")
-    inside = erf(bound / sqrt(2))  # probability between the tails
-    drawn = torch.empty_like(layer.weight, dtype=torch.float64).uniform_(-inside, inside, generator=generator)
-    layer.weight.copy_((drawn.erfinv_() * (sqrt(2) * std)).clamp_(-bound * std, bound * std))
+    weight = layer.weight
+    weight.normal_(0, std, generator=generator)
+    if not weight.is_meta:  # without values there are none beyond the bounds
+        outside = weight.abs() > bound * std
+        inside = erf(bound / sqrt(2))  # probability between the tails
+        drawn = torch.empty(int(outside.sum()), dtype=torch.float64, device=weight.device)
+        drawn.uniform_(-inside, inside, generator=generator).erfinv_().mul_(sqrt(2) * std)
+        weight[outside] = drawn.clamp_(-bound * std, bound * std).to(weight.dtype)
     _zero_bias(layer)
 
 

@@ -60,6 +60,11 @@ def test_the_truncated_normal_is_the_normal_between_its_bounds():
         expected = (math.erf(edge / 0.5 / math.sqrt(2)) / math.erf(math.sqrt(2)) + 1) / 2
         assert share == pytest.approx(expected, abs=4 * 0.5 / 300)  # four standard errors of 90,000 draws
     assert not layer.bias.any()
+    truncated_normal_(
+        layer, 1.0, 0.1, torch.Generator().manual_seed(0)
+    )  # nearly all of it is tails: flat inside
+    assert layer.weight.std().item() == pytest.approx(0.1 / math.sqrt(3), rel=0.01)
+    truncated_normal_(nn.Linear(3, 3, device="meta"))
 
 
 @pytest.mark.parametrize(("inputs", "outputs"), [(8, 8), (8, 5), (5, 8)])
