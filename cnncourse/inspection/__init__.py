@@ -1,6 +1,7 @@
 """What a network is and what it sees: shapes, counts, receptive fields. Any ``nn.Module`` will do."""
 
 from cnncourse.inspection.activations import ActivationRow, ActivationStatistics, activation_statistics
+from cnncourse.inspection.costs import CostRow, LayerCosts, layer_costs
 from cnncourse.inspection.dead import DeadUnits, DeadUnitsRow, dead_units
 from cnncourse.inspection.effective import EffectiveField, effective_receptive_field
 from cnncourse.inspection.gradients import GradientRow, GradientStatistics, gradient_statistics
@@ -17,11 +18,13 @@ from cnncourse.inspection.shapes import ShapeRow, ShapeTrace, count_parameters, 
 __all__ = [
     "ActivationRow",
     "ActivationStatistics",
+    "CostRow",
     "DeadUnits",
     "DeadUnitsRow",
     "EffectiveField",
     "GradientRow",
     "GradientStatistics",
+    "LayerCosts",
     "ReceptiveField",
     "ReceptiveFieldRow",
     "ShapeRow",
@@ -35,6 +38,7 @@ __all__ = [
     "effective_receptive_field",
     "find_layer",
     "gradient_statistics",
+    "layer_costs",
     "multiply_adds_by_layer",
     "receptive_field",
     "shape_trace",

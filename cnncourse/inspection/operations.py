@@ -10,10 +10,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from cnncourse.inspection.hooks import evaluating, leaves
+from cnncourse.inspection.meta import checked_shape, model_dtype, run_on_shapes, shape_tensors
 
 FUNCTIONAL = "(outside layers)"
 """Name under which products stand that no layer does."""
@@ -39,6 +39,12 @@ _COUNTS: dict[Any, Callable[[Tensor, Sequence[Any]], int]] = {
 }
 
 
+def multiply_adds_of(operation: Any, output: Any, arguments: Sequence[Any]) -> int:
+    """Return the multiply-adds of one operation of torch's, 0 for one that is no product."""
+    rule = _COUNTS.get(operation)
+    return 0 if rule is None else rule(output, arguments)
+
+
 class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Adds up the multiply-adds of every operation under the name of the layer that is running."""
 
@@ -49,10 +55,10 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         output = func(*args, **(kwargs or {}))
-        count = _COUNTS.get(func)
-        if count is not None:
+        count = multiply_adds_of(func, output, args)
+        if count:
             name = self.running[-1] if self.running else FUNCTIONAL
-            self.counts[name] = self.counts.get(name, 0) + count(output, args)
+            self.counts[name] = self.counts.get(name, 0) + count
         return output
 
 
@@ -73,9 +79,7 @@ def multiply_adds_by_layer(model: nn.Module, input_shape: Sequence[int]) -> dict
     Raises:
         ValueError: if the shape has a number below 1.
     """
-    shape = tuple(input_shape)
-    if not shape or min(shape) < 1:
-        raise ValueError(f"input_shape must hold numbers of at least 1, batch first, got {shape}")
+    shape = checked_shape(input_shape)
     counter = _Counter()
 
     def enter(name: str) -> Callable[[nn.Module, Any], None]:
@@ -84,16 +88,15 @@ def multiply_adds_by_layer(model: nn.Module, input_shape: Sequence[int]) -> dict
     def leave(_module: nn.Module, _inputs: Any, _output: Any) -> None:
         counter.running.pop()
 
-    tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    shapes = {name: torch.empty_like(tensor, device="meta") for name, tensor in tensors.items()}
-    dtype = next((p.dtype for p in model.parameters()), torch.float32)
     with ExitStack() as stack:
         for name, module in leaves(model).items():
             stack.callback(module.register_forward_pre_hook(enter(name)).remove)
             stack.callback(module.register_forward_hook(leave).remove)
         for context in (evaluating(model), torch.no_grad(), counter):
             stack.enter_context(context)
-        functional_call(model, shapes, (torch.empty(shape, dtype=dtype, device="meta"),))
+        run_on_shapes(
+            model, shape_tensors(model), torch.empty(shape, dtype=model_dtype(model), device="meta")
+        )
     return counter.counts
 
 
