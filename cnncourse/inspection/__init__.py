@@ -1,4 +1,7 @@
-"""What a network is and what it sees: shapes, counts, receptive fields. Any ``nn.Module`` will do."""
+"""What a network is, what it sees and what passes through it: shapes, costs, receptive fields, signals, times.
+
+Any ``nn.Module`` will do, and none is changed by being looked at.
+"""
 
 from cnncourse.inspection.activations import ActivationRow, ActivationStatistics, activation_statistics
 from cnncourse.inspection.costs import CostRow, LayerCosts, layer_costs
@@ -14,6 +17,7 @@ from cnncourse.inspection.receptive import (
     receptive_field,
 )
 from cnncourse.inspection.shapes import ShapeRow, ShapeTrace, count_parameters, shape_trace
+from cnncourse.inspection.timing import LayerTimes, TimeRow, layer_times
 
 __all__ = [
     "ActivationRow",
@@ -25,10 +29,12 @@ __all__ = [
     "GradientRow",
     "GradientStatistics",
     "LayerCosts",
+    "LayerTimes",
     "ReceptiveField",
     "ReceptiveFieldRow",
     "ShapeRow",
     "ShapeTrace",
+    "TimeRow",
     "Window",
     "activation_statistics",
     "captured",
@@ -39,6 +45,7 @@ __all__ = [
     "find_layer",
     "gradient_statistics",
     "layer_costs",
+    "layer_times",
     "multiply_adds_by_layer",
     "receptive_field",
     "shape_trace",

@@ -1,14 +1,15 @@
 """Shapes and parameter counts, layer by layer, as the forward pass meets them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from cnncourse.inspection.hooks import evaluating, leaves, observed, zeros_for
-from cnncourse.inspection.tables import html_table, text_table
+from cnncourse.inspection.meta import checked_shape
+from cnncourse.inspection.tables import LayerTable
 
 
 @dataclass(frozen=True)
@@ -26,36 +27,25 @@ class ShapeRow:
 
 
 @dataclass(frozen=True)
-class ShapeTrace:
+class ShapeTrace(LayerTable[ShapeRow]):
     """The layers of a network in the order of its forward pass; prints as a table."""
 
     input_shape: tuple[int, ...]
     """Shape of the input, batch first."""
     rows: tuple[ShapeRow, ...]
     """The layers."""
+    css_class: ClassVar[str] = "cnn-shapes"
 
     @property
     def parameters(self) -> int:
         """Weights and biases of all layers that were met."""
         return sum(row.parameters for row in self.rows)
 
-    def __iter__(self) -> Iterator[ShapeRow]:
-        return iter(self.rows)
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
     def _cells(self) -> tuple[list[str], list[list[str]]]:
         header = ["layer", "kind", "output", "parameters"]
         rows = [["input", "", _shape(self.input_shape), ""]]
         rows += [[r.name, r.kind, _shape(r.shape), f"{r.parameters:,}"] for r in self.rows]
         return header, [*rows, ["sum", "", "", f"{self.parameters:,}"]]
-
-    def __str__(self) -> str:
-        return text_table(*self._cells())
-
-    def _repr_html_(self) -> str:
-        return html_table(*self._cells(), css_class="cnn-table cnn-shapes")
 
 
 def _shape(shape: Sequence[int]) -> str:
@@ -80,7 +70,8 @@ def count_parameters(model: nn.Module, *, trainable_only: bool = False) -> int:
 def shape_trace(model: nn.Module, input_shape: Sequence[int]) -> ShapeTrace:
     """Run a network once on zeros and write down every layer it meets.
 
-    The network is put into eval mode for the run and given back in the mode it was in.
+    The network is put into eval mode for the run and given back in the mode it was in. One that was built
+    under ``torch.device("meta")`` has shapes and no numbers: it is traced without computing anything.
 
     Args:
         model: any network; layers are the modules that contain no others.
@@ -94,9 +85,7 @@ def shape_trace(model: nn.Module, input_shape: Sequence[int]) -> ShapeTrace:
 
     Book: pooling_lenet
     """
-    shape = tuple(input_shape)
-    if not shape or min(shape) < 1:
-        raise ValueError(f"input_shape must hold numbers of at least 1, batch first, got {shape}")
+    shape = checked_shape(input_shape)
     modules = leaves(model)
     rows: list[ShapeRow] = []
     counted: set[int] = set()

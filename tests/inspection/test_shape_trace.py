@@ -45,6 +45,19 @@ def test_runs_in_the_models_own_type():
     assert shape_trace(nn.Linear(3, 2).double(), (1, 3)).rows[0].shape == (1, 2)
 
 
+def test_a_network_on_the_meta_device_costs_nothing():
+    with torch.device("meta"):
+        large = nn.Sequential(nn.Conv2d(3, 10**6, 3), nn.Flatten())
+    assert shape_trace(large, (1, 3, 1002, 1002)).rows[1].shape == (1, 10**12)
+
+
+def test_dictionary():
+    trace = shape_trace(Twice(), (2, 3))
+    assert trace.to_dict()["input_shape"] == [2, 3]
+    assert trace.to_dict()["rows"][0] == {"name": "lin", "kind": "Linear", "shape": [2, 3], "parameters": 12}
+    assert trace["drop"].shape == (2, 3)
+
+
 def test_shared_and_frozen_parameters():
     tied = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
     tied[1].weight = tied[0].weight
