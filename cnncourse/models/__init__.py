@@ -4,15 +4,18 @@ from cnncourse.models.alexnet import AlexNet2012
 from cnncourse.models.alexnet_one_tower import AlexNetOneTower
 from cnncourse.models.catalogue import CATALOGUE, build, built_as, find, names
 from cnncourse.models.cifar_resnet import CifarResNet
+from cnncourse.models.densenet import CifarDenseNet, DenseNet
 from cnncourse.models.efficientnet import EfficientNet
 from cnncourse.models.entry import Entry, Preprocessing, Printed, PrintedError, WeightsSource
 from cnncourse.models.lenet import LeNet5
 from cnncourse.models.mlp import MLP, hidden_width
 from cnncourse.models.mobilenet_v2 import MobileNetV2
+from cnncourse.models.preact_resnet import PreActCifarResNet, PreActResNet
 from cnncourse.models.resnet import ResNet
 from cnncourse.models.speed_net import SpeedNet, whitening_weights
 from cnncourse.models.vgg import VGG
 from cnncourse.models.weights import load_weights, read_weights
+from cnncourse.models.wide_resnet import WideResNet
 
 __all__ = [
     "CATALOGUE",
@@ -20,17 +23,22 @@ __all__ = [
     "VGG",
     "AlexNet2012",
     "AlexNetOneTower",
+    "CifarDenseNet",
     "CifarResNet",
+    "DenseNet",
     "EfficientNet",
     "Entry",
     "LeNet5",
     "MobileNetV2",
+    "PreActCifarResNet",
+    "PreActResNet",
     "Preprocessing",
     "Printed",
     "PrintedError",
     "ResNet",
     "SpeedNet",
     "WeightsSource",
+    "WideResNet",
     "build",
     "built_as",
     "find",

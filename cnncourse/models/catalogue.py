@@ -12,13 +12,16 @@ from cnncourse.models import (
     alexnet,
     alexnet_one_tower,
     cifar_resnet,
+    densenet,
     efficientnet,
     lenet,
     mlp,
     mobilenet_v2,
+    preact_resnet,
     resnet,
     speed_net,
     vgg,
+    wide_resnet,
 )
 from cnncourse.models.entry import Entry
 from cnncourse.models.weights import differences, downloaded_file, load_weights, packaged_file, read_weights
@@ -35,6 +38,9 @@ MODULES = (
     alexnet,
     alexnet_one_tower,
     vgg,
+    preact_resnet,
+    wide_resnet,
+    densenet,
 )
 
 CATALOGUE: tuple[Entry, ...] = tuple(entry for module in MODULES for entry in module.ENTRIES)

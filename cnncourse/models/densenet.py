@@ -19,7 +19,8 @@ from cnncourse.models.inputs import check_counts, check_images
 from cnncourse.models.public import IMAGENET, torchvision
 
 # Huang et al. (2017), table 1: depth, growth rate k, channels of the first convolution, layers in the four dense
-# blocks. Depth 161 with k = 48 is not in the table; it is the fourth network that the authors gave weights for.
+# blocks. The network called 264 has 265 layers. Depth 161 with k = 48 is not in the table; it is the fourth network
+# that the authors gave weights for.
 TABLE_1: dict[int, tuple[int, int, tuple[int, int, int, int]]] = {
     121: (32, 64, (6, 12, 24, 16)),
     169: (32, 64, (6, 12, 32, 32)),

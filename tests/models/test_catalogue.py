@@ -16,6 +16,8 @@ from cnncourse.paths import course_root
 ELSEWHERE = {
     *("resnet1202", "resnet101", "resnet152", "wide_resnet50_2"),
     *("vgg13", "vgg16", "vgg19", "vgg11_bn", "vgg13_bn", "vgg16_bn"),
+    *("densenet161", "densenet169", "densenet201", "densenet_bc250_24", "densenet_bc190_40"),
+    *("preact_resnet200", "preact_resnet1001", "wide_resnet28_10"),
 }
 """Built and counted here but not run: all run beside torchvision's but one, which takes as long as all others."""
 

@@ -10,6 +10,7 @@ NAMES = [
     *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "wide_resnet50_2", "resnext50_32x4d"),
     *("mobilenet_v2", "efficientnet_b0"),
     *("alexnet", "vgg11", "vgg13", "vgg16", "vgg19", "vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn"),
+    *("densenet121", "densenet161", "densenet169", "densenet201"),
 ]
 
 
