@@ -13,6 +13,7 @@ from cnncourse.models.mobilenet_v2 import MobileNetV2
 from cnncourse.models.preact_resnet import PreActCifarResNet, PreActResNet
 from cnncourse.models.resnet import ResNet
 from cnncourse.models.speed_net import SpeedNet, whitening_weights
+from cnncourse.models.squeezenet import SqueezeNet
 from cnncourse.models.vgg import VGG
 from cnncourse.models.weights import load_weights, read_weights
 from cnncourse.models.wide_resnet import WideResNet
@@ -37,6 +38,7 @@ __all__ = [
     "PrintedError",
     "ResNet",
     "SpeedNet",
+    "SqueezeNet",
     "WeightsSource",
     "WideResNet",
     "build",

@@ -20,6 +20,7 @@ from cnncourse.models import (
     preact_resnet,
     resnet,
     speed_net,
+    squeezenet,
     vgg,
     wide_resnet,
 )
@@ -41,6 +42,7 @@ MODULES = (
     preact_resnet,
     wide_resnet,
     densenet,
+    squeezenet,
 )
 
 CATALOGUE: tuple[Entry, ...] = tuple(entry for module in MODULES for entry in module.ENTRIES)

@@ -11,6 +11,7 @@ NAMES = [
     *("mobilenet_v2", "efficientnet_b0"),
     *("alexnet", "vgg11", "vgg13", "vgg16", "vgg19", "vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn"),
     *("densenet121", "densenet161", "densenet169", "densenet201"),
+    *("squeezenet1_0", "squeezenet1_1"),
 ]
 
 
