@@ -8,7 +8,8 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from cnncourse.layers import ShortcutOption, he_initialise, shortcut
+from cnncourse.layers import ShortcutOption, StochasticDepth, he_initialise, shortcut
+from cnncourse.models.depths import blocks_a_stage, growing
 from cnncourse.models.entry import Entry, Preprocessing, Printed, PrintedError, WeightsSource
 from cnncourse.models.inputs import check_counts, check_images
 from cnncourse.models.public import IMAGENET_MEAN, IMAGENET_STD
@@ -23,34 +24,6 @@ STAGES = (
 )
 
 
-def blocks_a_stage(depth: int) -> int:
-    """Return the n of a network with 6n + 2 layers.
-
-    He et al. (2016), section 4.2: three stages of n blocks with two layers each, one layer in front, one
-    behind.
-
-    Args:
-        depth: number of layers with weights, 6n + 2 with n at least 1.
-
-    Returns:
-        The number of blocks in each stage.
-
-    Raises:
-        ValueError: if the depth has another form.
-    """
-    n, rest = divmod(depth - 2, 6)
-    if n < 1:
-        raise ValueError(
-            f"depth must be 6n + 2 with n at least 1, got depth={depth}; the smallest depth is 8"
-        )
-    if rest:
-        raise ValueError(
-            f"depth must be 6n + 2 with n at least 1, got depth={depth}; the nearest depths are "
-            f"{6 * n + 2} and {6 * n + 8}"
-        )
-    return n
-
-
 class Block(nn.Module):
     """Two 3 x 3 convolutions, with a shortcut around them or without.
 
@@ -59,10 +32,16 @@ class Block(nn.Module):
         out_channels: channels of both convolutions.
         stride: stride of the first convolution and of the shortcut.
         option: kind of shortcut; ``None`` is a plain block.
+        drop_prob: probability that the branch of an image is left out in training, in [0, 1).
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, stride: int, option: ShortcutOption | None
+        self,
+        in_channels: int,
+        out_channels: int,
+        stride: int,
+        option: ShortcutOption | None,
+        drop_prob: float = 0.0,
     ) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1, bias=False)
@@ -71,11 +50,14 @@ class Block(nn.Module):
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.shortcut = None if option is None else shortcut(option, in_channels, out_channels, stride)
+        self.stochastic_depth = StochasticDepth(drop_prob) if drop_prob else None
 
     def forward(self, x: Tensor) -> Tensor:
         """Return relu(F(x) + shortcut(x)), or relu(F(x)) of a plain block, for maps (N, C, H, W)."""
         out = self.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
+        if self.stochastic_depth is not None:
+            out = self.stochastic_depth(out)
         if self.shortcut is not None:
             out += self.shortcut(x)
         result: Tensor = self.relu(out)
@@ -97,9 +79,14 @@ class CifarResNet(nn.Module):
         shortcut: option ``"A"`` (the paper's choice here), ``"B"`` or ``"C"``.
         residual: ``False`` leaves the shortcuts out: the plain network with the same layers and, with
             option A, the same parameters.
+        zero_gamma: the last batch norm of each branch starts with a factor of 0, so that each block starts
+            as its shortcut (Goyal et al., arXiv:1706.02677, section 5.1).
+        depth_drop_prob: stochastic depth of the last block, in [0, 1); it grows linearly from the first
+            (Huang et al., arXiv:1603.09382, whose last block has 0.5).
 
     Raises:
-        ValueError: if the depth has another form, a count is below 1, or the shortcut is unknown.
+        ValueError: if the depth has another form, a count is below 1, a probability is out of its range, the
+            shortcut is unknown, or a plain network is asked to start or to drop what only shortcuts survive.
     """
 
     def __init__(
@@ -110,25 +97,38 @@ class CifarResNet(nn.Module):
         *,
         shortcut: ShortcutOption = "A",
         residual: bool = True,
+        zero_gamma: bool = False,
+        depth_drop_prob: float = 0.0,
     ) -> None:
         super().__init__()
         n = blocks_a_stage(depth)
         check_counts(num_classes, in_channels)
+        if not residual and (zero_gamma or depth_drop_prob):
+            raise ValueError(
+                "without shortcuts nothing passes a branch of zeros, got residual=False with "
+                f"{zero_gamma=} and {depth_drop_prob=}; leave both out or build the residual network"
+            )
         self.depth, self.residual, self.in_channels = depth, residual, in_channels
         option = shortcut if residual else None
         widths = [filters for _side, _layers, filters in STAGES]
         self.conv1 = nn.Conv2d(in_channels, widths[0], 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(widths[0])
         self.relu = nn.ReLU(inplace=True)
+        drops = growing(depth_drop_prob, len(widths) * n)
         stages, read = [], widths[0]
         for width in widths:
-            first = Block(read, width, 1 if width == widths[0] else 2, option)
-            stages.append(nn.Sequential(first, *(Block(width, width, 1, option) for _ in range(n - 1))))
+            first = Block(read, width, 1 if width == widths[0] else 2, option, next(drops))
+            rest = (Block(width, width, 1, option, next(drops)) for _ in range(n - 1))
+            stages.append(nn.Sequential(first, *rest))
             read = width
         self.layer1, self.layer2, self.layer3 = stages
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(read, num_classes)
         he_initialise(self, "in")
+        if zero_gamma:
+            for module in self.modules():
+                if isinstance(module, Block):
+                    nn.init.zeros_(module.bn2.weight)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits of a batch of images.

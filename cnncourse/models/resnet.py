@@ -10,7 +10,8 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from cnncourse.layers import ShortcutOption, he_initialise, shortcut
+from cnncourse.layers import ShortcutOption, StochasticDepth, he_initialise, shortcut
+from cnncourse.models.depths import growing
 from cnncourse.models.entry import Entry, Printed, PrintedError
 from cnncourse.models.inputs import check_counts, check_images
 from cnncourse.models.public import IMAGENET, torchvision
@@ -39,9 +40,12 @@ class BasicBlock(nn.Module):
         width: channels of both convolutions and of the output.
         stride: stride of the first convolution and of the shortcut.
         option: kind of shortcut.
+        drop_prob: probability that the branch of an image is left out in training, in [0, 1).
     """
 
-    def __init__(self, in_channels: int, width: int, stride: int, option: ShortcutOption) -> None:
+    def __init__(
+        self, in_channels: int, width: int, stride: int, option: ShortcutOption, drop_prob: float = 0.0
+    ) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(in_channels, width, 3, stride=stride, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
@@ -49,6 +53,7 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(width)
         self.downsample = shortcut(option, in_channels, width, stride)
+        self.stochastic_depth = StochasticDepth(drop_prob) if drop_prob else None
 
     @property
     def last_norm(self) -> nn.BatchNorm2d:
@@ -59,6 +64,8 @@ class BasicBlock(nn.Module):
         """Return relu(F(x) + shortcut(x)) for maps (N, C, H, W)."""
         out = self.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
+        if self.stochastic_depth is not None:
+            out = self.stochastic_depth(out)
         out += self.downsample(x)
         result: Tensor = self.relu(out)
         return result
@@ -75,6 +82,7 @@ class Bottleneck(nn.Module):
         option: kind of shortcut.
         groups: groups of the 3 x 3 convolution.
         stride_in_1x1: the first convolution carries the stride, else the 3 x 3 one.
+        drop_prob: probability that the branch of an image is left out in training, in [0, 1).
     """
 
     def __init__(
@@ -87,6 +95,7 @@ class Bottleneck(nn.Module):
         option: ShortcutOption,
         groups: int,
         stride_in_1x1: bool,
+        drop_prob: float = 0.0,
     ) -> None:
         super().__init__()
         first, second = (stride, 1) if stride_in_1x1 else (1, stride)
@@ -98,6 +107,7 @@ class Bottleneck(nn.Module):
         self.bn3 = nn.BatchNorm2d(out_channels)
         self.relu = nn.ReLU(inplace=True)
         self.downsample = shortcut(option, in_channels, out_channels, stride)
+        self.stochastic_depth = StochasticDepth(drop_prob) if drop_prob else None
 
     @property
     def last_norm(self) -> nn.BatchNorm2d:
@@ -109,6 +119,8 @@ class Bottleneck(nn.Module):
         out = self.relu(self.bn1(self.conv1(x)))
         out = self.relu(self.bn2(self.conv2(out)))
         out = self.bn3(self.conv3(out))
+        if self.stochastic_depth is not None:
+            out = self.stochastic_depth(out)
         out += self.downsample(x)
         result: Tensor = self.relu(out)
         return result
@@ -134,9 +146,12 @@ class ResNet(nn.Module):
         groups: groups of the 3 x 3 convolutions, at least 1; bottlenecks only.
         group_width: channels of a group in conv2_x, at least 1; 64 with one group is the paper's width.
         stride_in_1x1: the stride is in the first 1 x 1 convolution of a bottleneck, as in the paper.
+        depth_drop_prob: stochastic depth of the last block, in [0, 1); it grows linearly from the first
+            (Huang et al., arXiv:1603.09382).
 
     Raises:
-        ValueError: if the depth is not in the table, a count is below 1, or basic blocks are asked for groups.
+        ValueError: if the depth is not in the table, a count is below 1, a probability is out of its range, or
+            basic blocks are asked for groups.
     """
 
     def __init__(
@@ -151,6 +166,7 @@ class ResNet(nn.Module):
         groups: int = 1,
         group_width: int = 64,
         stride_in_1x1: bool = False,
+        depth_drop_prob: float = 0.0,
     ) -> None:
         super().__init__()
         if depth not in TABLE_1:
@@ -171,10 +187,11 @@ class ResNet(nn.Module):
         self.bn1 = nn.BatchNorm2d(WIDTHS[0])
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.Identity() if small_stem else nn.MaxPool2d(3, stride=2, padding=1)
+        drops = growing(depth_drop_prob, sum(blocks))
 
         def block(read: int, width: int, stride: int) -> nn.Module:
             if kind == "basic":
-                return BasicBlock(read, width, stride, shortcut)
+                return BasicBlock(read, width, stride, shortcut, next(drops))
             inner = width * group_width // 64 * groups
             return Bottleneck(
                 read,
@@ -184,6 +201,7 @@ class ResNet(nn.Module):
                 option=shortcut,
                 groups=groups,
                 stride_in_1x1=stride_in_1x1,
+                drop_prob=next(drops),
             )
 
         stages, read = [], WIDTHS[0]

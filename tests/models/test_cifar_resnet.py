@@ -51,6 +51,53 @@ def test_shortcut_options():
     assert c - b == 3 * (16 * 16 + 32) + 2 * (32 * 32 + 64) + 2 * (64 * 64 + 128)
 
 
+def test_with_zero_gamma_every_block_starts_as_its_shortcut():
+    torch.manual_seed(0)
+    x = torch.randn(2, 16, 8, 8).relu()
+    for training in (False, True):
+        started = CifarResNet(20, zero_gamma=True).train(training)
+        assert torch.equal(started.layer1(x), x)
+        padded = torch.nn.functional.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, 8, 8))
+        assert torch.equal(started.layer2(x), padded)  # the next blocks add nothing to it
+        assert not torch.equal(CifarResNet(20).train(training).layer1(x), x)
+    names = {name for name, p in started.named_parameters() if name.endswith("bn2.weight") and not p.any()}
+    assert names == {f"layer{stage}.{block}.bn2.weight" for stage in (1, 2, 3) for block in (0, 1, 2)}
+
+
+def test_stochastic_depth_grows_to_the_last_block():
+    # Huang et al. (2016), equation 4, with the paper's 0.5 at the last of 54 blocks
+    model = CifarResNet(110, depth_drop_prob=0.5)
+    blocks = [block for stage in (model.layer1, model.layer2, model.layer3) for block in stage]
+    assert [b.stochastic_depth.drop_prob for b in blocks] == pytest.approx([n / 108 for n in range(1, 55)])
+    assert all(b.stochastic_depth is None for b in CifarResNet(20).layer3)
+
+
+def test_stochastic_depth_leaves_out_branches_of_images():
+    torch.manual_seed(0)
+    block = CifarResNet(8, depth_drop_prob=0.6).layer1[0].train()
+    x = torch.randn(64, 16, 4, 4)
+    assert block.stochastic_depth.drop_prob == pytest.approx(0.2)
+    branch = block.bn2(block.conv2(block.bn1(block.conv1(x)).relu()))
+    out = block(x)
+    left_out = (out == x.relu()).flatten(1).all(1)
+    assert 0 < left_out.sum() < 32
+    torch.testing.assert_close(out[~left_out], (x + branch / 0.8).relu()[~left_out])
+    block.eval()
+    branch = block.bn2(block.conv2(block.bn1(block.conv1(x)).relu()))
+    torch.testing.assert_close(block(x), (x + branch).relu())
+
+
+def test_a_plain_network_has_no_branch_to_do_without():
+    with pytest.raises(
+        ValueError, match=r"residual=False with zero_gamma=True and depth_drop_prob=0\.0; leave"
+    ):
+        CifarResNet(20, residual=False, zero_gamma=True)
+    with pytest.raises(ValueError, match=r"zero_gamma=False and depth_drop_prob=0\.5"):
+        CifarResNet(20, residual=False, depth_drop_prob=0.5)
+    with pytest.raises(ValueError, match=r"depth_drop_prob must lie in \[0, 1\), got depth_drop_prob=1"):
+        CifarResNet(20, depth_drop_prob=1)
+
+
 @pytest.mark.parametrize(("depth", "nearest"), [(19, "14 and 20"), (21, "20 and 26"), (1000, "998 and 1004")])
 def test_other_depths_are_refused_with_the_nearest(depth, nearest):
     with pytest.raises(ValueError, match=rf"6n \+ 2 .*depth={depth}; the nearest depths are {nearest}"):

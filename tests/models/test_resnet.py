@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from cnncourse.inspection import count_parameters, shape_trace
+from cnncourse.layers import StochasticDepth
 from cnncourse.models import ResNet
 
 
@@ -42,6 +43,29 @@ def test_with_zero_gamma_every_block_starts_as_its_shortcut(depth):
     assert not torch.equal(ResNet(depth, 10).eval().layer1[1](x), x)
 
 
+@pytest.mark.parametrize(("depth", "blocks"), [(18, 8), (50, 16)])
+def test_stochastic_depth_grows_to_the_last_block(depth, blocks):
+    with torch.device("meta"):
+        model = ResNet(depth, depth_drop_prob=0.4)
+        without = ResNet(depth)
+    drops = [m.drop_prob for m in model.modules() if isinstance(m, StochasticDepth)]
+    assert drops == pytest.approx([0.4 * block / blocks for block in range(1, blocks + 1)])
+    assert not any(isinstance(m, StochasticDepth) for m in without.modules())
+    assert model.state_dict().keys() == without.state_dict().keys()
+
+
+@pytest.mark.parametrize("depth", [18, 50])
+def test_stochastic_depth_leaves_out_branches_of_images(depth):
+    torch.manual_seed(0)
+    block = ResNet(depth, 10, small_stem=True, depth_drop_prob=0.9).layer4[-1].train()
+    x = torch.randn(32, 512 if depth == 18 else 2048, 2, 2)
+    left_out = (block(x) == x.relu()).flatten(1).all(1)
+    assert 16 < left_out.sum() < 32
+    full = ResNet(depth, 10, small_stem=True).layer4[-1]
+    full.load_state_dict(block.state_dict())
+    assert torch.equal(block.eval()(x), full.eval()(x))
+
+
 def test_shortcut_options_of_table_3():
     # ResNet-34: A has no parameters, B projects three times, C at all 16 blocks (1 x 1 weights, gamma and beta)
     counts = {option: count_parameters(ResNet(34, shortcut=option)) for option in "ABC"}
@@ -66,5 +90,7 @@ def test_wrong_settings_are_refused():
         ResNet(18, groups=32)
     with pytest.raises(ValueError, match="groups=0 and group_width=64"):
         ResNet(50, groups=0)
+    with pytest.raises(ValueError, match=r"got depth_drop_prob=1\.5"):
+        ResNet(50, depth_drop_prob=1.5)
     with pytest.raises(ValueError, match=r"got 'D'"):
         ResNet(18, shortcut="D")
