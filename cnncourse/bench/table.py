@@ -13,6 +13,7 @@ EXTRA_FACTS = {
     "layout": "layout",
     "loss": "loss after warm-up",
     "agreement": "same answers",
+    "timed": "timed",
 }
 """Facts that get a column of their own if any contestant reports them, and its heading."""
 
@@ -76,7 +77,7 @@ def _columns(result: "BenchResult", workload: str, rows: Sequence["Row"]) -> lis
     if not result.unit.endswith("/s"):
         columns.append([f"- {reference}", *(_spread(row.difference, signed=True) for row in rows)])
     if any(row.gflops is not None for row in rows):
-        columns.append(["GFLOP/s", *("" if row.gflops is None else f"{row.gflops:.0f}" for row in rows)])
+        columns.append(["GFLOP/s", *("" if row.gflops is None else _rate(row.gflops) for row in rows)])
         columns.append(["peak", *("" if row.peak_share is None else f"{row.peak_share:.0%}" for row in rows)])
     for fact, heading in EXTRA_FACTS.items():
         if any(fact in row.facts for row in rows):
@@ -141,6 +142,11 @@ def _number(value: float, digits: int, sign: str = "") -> str:
             places += 1
         return f"{value:{sign}.{places}f}"
     return f"{value:{sign},.0f}"
+
+
+def _rate(gflops: float) -> str:
+    """Return whole GFLOP/s, or two digits of what is slower than one."""
+    return f"{gflops:.0f}" if gflops >= 1 else f"{gflops:.2g}"
 
 
 def _fact(value: object) -> str:

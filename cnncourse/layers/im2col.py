@@ -13,8 +13,8 @@ from torch import Tensor
 
 from cnncourse.layers.convolution import Geometry, Pair, as_pair
 
-BUFFER_BYTES = 5 * 2**20
-"""Room for columns, chosen to stay in the cache of a processor while they are multiplied."""
+BUFFER_BYTES = 10 * 2**20
+"""Room for columns: few enough to stay in a processor's cache until they are multiplied, several images at once."""
 
 
 def windows(images: Tensor, geometry: Geometry) -> Tensor:

@@ -13,7 +13,17 @@ EVERYBODY = [
 
 
 def test_all_benchmarks_are_there():
-    assert set(BENCHMARKS) == {"train", "augment", "loader", "import", "checkpoint", "overhead", "predict"}
+    assert set(BENCHMARKS) == {
+        "train",
+        "augment",
+        "loader",
+        "import",
+        "checkpoint",
+        "overhead",
+        "predict",
+        "conv",
+        "models",
+    }
     assert all(name == benchmark.name for name, benchmark in BENCHMARKS.items())
 
 
