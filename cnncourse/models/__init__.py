@@ -4,14 +4,18 @@ from cnncourse.models.alexnet import AlexNet2012
 from cnncourse.models.alexnet_one_tower import AlexNetOneTower
 from cnncourse.models.catalogue import CATALOGUE, build, built_as, find, names
 from cnncourse.models.cifar_resnet import CifarResNet
+from cnncourse.models.convnext import ConvNeXt
 from cnncourse.models.densenet import CifarDenseNet, DenseNet
 from cnncourse.models.efficientnet import EfficientNet
 from cnncourse.models.entry import Entry, Preprocessing, Printed, PrintedError, WeightsSource
 from cnncourse.models.lenet import LeNet5
 from cnncourse.models.mlp import MLP, hidden_width
+from cnncourse.models.mobilenet_v1 import MobileNetV1
 from cnncourse.models.mobilenet_v2 import MobileNetV2
 from cnncourse.models.preact_resnet import PreActCifarResNet, PreActResNet
 from cnncourse.models.resnet import ResNet
+from cnncourse.models.shufflenet_v1 import ShuffleNetV1
+from cnncourse.models.shufflenet_v2 import ShuffleNetV2
 from cnncourse.models.speed_net import SpeedNet, whitening_weights
 from cnncourse.models.squeezenet import SqueezeNet
 from cnncourse.models.vgg import VGG
@@ -26,10 +30,12 @@ __all__ = [
     "AlexNetOneTower",
     "CifarDenseNet",
     "CifarResNet",
+    "ConvNeXt",
     "DenseNet",
     "EfficientNet",
     "Entry",
     "LeNet5",
+    "MobileNetV1",
     "MobileNetV2",
     "PreActCifarResNet",
     "PreActResNet",
@@ -37,6 +43,8 @@ __all__ = [
     "Printed",
     "PrintedError",
     "ResNet",
+    "ShuffleNetV1",
+    "ShuffleNetV2",
     "SpeedNet",
     "SqueezeNet",
     "WeightsSource",

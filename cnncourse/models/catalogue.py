@@ -12,13 +12,17 @@ from cnncourse.models import (
     alexnet,
     alexnet_one_tower,
     cifar_resnet,
+    convnext,
     densenet,
     efficientnet,
     lenet,
     mlp,
+    mobilenet_v1,
     mobilenet_v2,
     preact_resnet,
     resnet,
+    shufflenet_v1,
+    shufflenet_v2,
     speed_net,
     squeezenet,
     vgg,
@@ -43,6 +47,10 @@ MODULES = (
     wide_resnet,
     densenet,
     squeezenet,
+    mobilenet_v1,
+    shufflenet_v1,
+    shufflenet_v2,
+    convnext,
 )
 
 CATALOGUE: tuple[Entry, ...] = tuple(entry for module in MODULES for entry in module.ENTRIES)
