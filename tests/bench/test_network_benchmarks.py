@@ -1,8 +1,8 @@
 """The contestants of ``conv`` and ``models``, on tiny workloads: all of them do the same work."""
 
 import pytest
-import torch
 from torch.nn import functional
+from torch.testing import assert_close
 
 from cnncourse.bench import BENCHMARKS
 from cnncourse.bench.clock import Clock
@@ -10,7 +10,6 @@ from cnncourse.bench.network_catalogue import COMPARED
 from cnncourse.bench.peers import convolutions, networks
 from cnncourse.bench.task import Task
 from cnncourse.bench.trial import run_trial
-from cnncourse.models import catalogue
 
 SMALL = {"channels": 4, "side": 6, "kernel": 3, "batch_size": 4}
 TAKING_PART = [
@@ -63,16 +62,17 @@ def test_a_wrong_gradient_is_refused(tmp_path):
     def half(images, weight):
         return functional.conv2d(images, (weight + weight.detach()) / 2, padding=1)
 
-    with pytest.raises(RuntimeError, match="this is another convolution: off by 0.5"):
+    with pytest.raises(RuntimeError, match=r"this is another convolution: off by 0\.5"):
         convolutions.measure(task, Clock(), half)
 
 
-def test_the_loops_over_lists_agree_with_the_others():
+def test_the_loops_get_a_piece_of_the_same_work():
     # _piece hands both loops the same windows: the first row of the first image
     task = Task(settings={**SMALL, "action": "forward"}, seed=0, scratch=None)
     images, weight, gradient = convolutions._piece(task)
     whole, _, _ = convolutions.layer(task)
-    assert torch.equal(functional.conv2d(images, weight), functional.conv2d(whole[:1], weight)[:, :, :1, :4])
+    expected = functional.conv2d(whole[:1], weight)[:, :, :1, :4]
+    assert_close(functional.conv2d(images, weight), expected, rtol=1e-4, atol=1e-4)
     assert gradient.shape == (1, 4, 1, 4)
 
 
@@ -86,10 +86,8 @@ def test_both_libraries_do_the_same_work(tmp_path, action):
             assert ours["facts"][fact] == pytest.approx(theirs["facts"][fact], rel=1e-4)
 
 
-def test_the_networks_compared_are_ours_and_torchvisions():
+def test_the_networks_compared_are_torchvisions_too():
     from torchvision.models import list_models
 
     assert set(COMPARED) <= set(list_models())
-    known = set(catalogue.names())
-    assert set(COMPARED) <= known
     assert networks.CLASSES == 1000
