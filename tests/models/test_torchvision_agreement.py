@@ -12,6 +12,8 @@ NAMES = [
     *("alexnet", "vgg11", "vgg13", "vgg16", "vgg19", "vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn"),
     *("densenet121", "densenet161", "densenet169", "densenet201"),
     *("squeezenet1_0", "squeezenet1_1"),
+    *("shufflenet_v2_x0_5", "shufflenet_v2_x1_0", "shufflenet_v2_x1_5", "shufflenet_v2_x2_0"),
+    *("convnext_tiny", "convnext_small", "convnext_base"),
 ]
 
 
