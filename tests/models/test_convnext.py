@@ -49,6 +49,20 @@ def test_a_fresh_network_is_nearly_its_shortcuts():
     assert 0 < change < 1e-5
 
 
+def test_with_branches_at_full_strength_it_is_torchvisions():
+    # at the usual factor of 1e-6 an error in a branch would hide behind the shortcuts
+    from torchvision.models import convnext_tiny
+
+    torch.manual_seed(0)
+    ours = ConvNeXt("tiny", 5, layer_scale=0.5).double().eval()
+    with torch.device("meta"):
+        theirs = convnext_tiny(num_classes=5).double().eval()
+    theirs.to_empty(device="cpu").load_state_dict(ours.state_dict())
+    images = torch.randn(2, 3, 37, 65, dtype=torch.float64)
+    with torch.inference_mode():
+        assert_close(ours(images), theirs(images), rtol=1e-10, atol=1e-10)
+
+
 def test_every_weight_is_drawn():
     torch.manual_seed(0)
     for name, parameter in ConvNeXt("tiny", 5).state_dict().items():
