@@ -8,6 +8,7 @@ from cnncourse.models.convnext import ConvNeXt
 from cnncourse.models.densenet import CifarDenseNet, DenseNet
 from cnncourse.models.efficientnet import EfficientNet
 from cnncourse.models.entry import Entry, Preprocessing, Printed, PrintedError, WeightsSource
+from cnncourse.models.googlenet import GoogLeNet
 from cnncourse.models.lenet import LeNet5
 from cnncourse.models.mlp import MLP, hidden_width
 from cnncourse.models.mobilenet_v1 import MobileNetV1
@@ -34,6 +35,7 @@ __all__ = [
     "DenseNet",
     "EfficientNet",
     "Entry",
+    "GoogLeNet",
     "LeNet5",
     "MobileNetV1",
     "MobileNetV2",

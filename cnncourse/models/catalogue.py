@@ -15,6 +15,7 @@ from cnncourse.models import (
     convnext,
     densenet,
     efficientnet,
+    googlenet,
     lenet,
     mlp,
     mobilenet_v1,
@@ -51,6 +52,7 @@ MODULES = (
     shufflenet_v1,
     shufflenet_v2,
     convnext,
+    googlenet,
 )
 
 CATALOGUE: tuple[Entry, ...] = tuple(entry for module in MODULES for entry in module.ENTRIES)
