@@ -137,8 +137,8 @@ def truncated_normal_(
 ) -> None:
     """Draw a layer's weights from a normal distribution without its tails; its bias becomes zero.
 
-    Liu et al. (2022), table 5, start ConvNeXt so. Draws beyond the bounds are replaced by the inverse of the
-    normal distribution's function at a uniform draw between the tails' probabilities, so that one round does.
+    Liu et al. (2022), table 5, start ConvNeXt so. The inverse of the normal distribution's function is taken of
+    a uniform draw between the two tails' probabilities: every draw lies inside at once.
 
     Args:
         layer: a convolution or a linear layer.
@@ -152,14 +152,11 @@ def truncated_normal_(
     """
     if not (std > 0 and bound > 0):
         raise ValueError(f"std and bound must be above 0, got std={std} and bound={bound}")
-    weight = layer.weight
-    weight.normal_(0, std, generator=generator)
-    if not weight.is_meta:  # without values there are none beyond the bounds
-        outside = weight.abs() > bound * std
-        inside = erf(bound / sqrt(2))  # probability between the tails
-        drawn = torch.empty(int(outside.sum()), dtype=torch.float64, device=weight.device)
-        drawn.uniform_(-inside, inside, generator=generator).erfinv_().mul_(sqrt(2) * std)
-        weight[outside] = drawn.clamp_(-bound * std, bound * std).to(weight.dtype)
+    inside = erf(bound / sqrt(2))  # probability between the tails
+    precise = torch.promote_types(layer.weight.dtype, torch.float32)
+    drawn = layer.weight.data if layer.weight.dtype == precise else layer.weight.to(precise)
+    drawn.uniform_(-inside, inside, generator=generator).erfinv_().mul_(sqrt(2) * std)
+    layer.weight.copy_(drawn.clamp_(-bound * std, bound * std))
     _zero_bias(layer)
 
 
