@@ -13,6 +13,8 @@ from cnncourse.models.lenet import LeNet5
 from cnncourse.models.mlp import MLP, hidden_width
 from cnncourse.models.mobilenet_v1 import MobileNetV1
 from cnncourse.models.mobilenet_v2 import MobileNetV2
+from cnncourse.models.nas_cells import Cell, Genotype
+from cnncourse.models.nasnet import NASNet
 from cnncourse.models.preact_resnet import PreActCifarResNet, PreActResNet
 from cnncourse.models.resnet import ResNet
 from cnncourse.models.shufflenet_v1 import ShuffleNetV1
@@ -29,16 +31,19 @@ __all__ = [
     "VGG",
     "AlexNet2012",
     "AlexNetOneTower",
+    "Cell",
     "CifarDenseNet",
     "CifarResNet",
     "ConvNeXt",
     "DenseNet",
     "EfficientNet",
     "Entry",
+    "Genotype",
     "GoogLeNet",
     "LeNet5",
     "MobileNetV1",
     "MobileNetV2",
+    "NASNet",
     "PreActCifarResNet",
     "PreActResNet",
     "Preprocessing",
