@@ -2,23 +2,34 @@
 
 from cnncourse.figures.architecture import architecture
 from cnncourse.figures.contact_sheet import contact_sheet, contact_sheet_alt
+from cnncourse.figures.costs import cost_bars, cost_bars_alt, time_bars, time_bars_alt
 from cnncourse.figures.curves import bars, curves
 from cnncourse.figures.display import figure_html, inline_svg, show
 from cnncourse.figures.history import history_curves, save_history
 from cnncourse.figures.images import image, image_grid, number_grid
 from cnncourse.figures.piecewise import crossings, gap, piecewise, wrong_side
 from cnncourse.figures.receptive import framed_image
+from cnncourse.figures.signals import (
+    activation_profile,
+    dead_unit_bars,
+    signal_by_layer,
+    signal_by_layer_alt,
+)
 from cnncourse.figures.style import COLOURS, SERIES, new_figure, subplots
 
 __all__ = [
     "COLOURS",
     "SERIES",
+    "activation_profile",
     "architecture",
     "bars",
     "contact_sheet",
     "contact_sheet_alt",
+    "cost_bars",
+    "cost_bars_alt",
     "crossings",
     "curves",
+    "dead_unit_bars",
     "figure_html",
     "framed_image",
     "gap",
@@ -31,6 +42,10 @@ __all__ = [
     "piecewise",
     "save_history",
     "show",
+    "signal_by_layer",
+    "signal_by_layer_alt",
     "subplots",
+    "time_bars",
+    "time_bars_alt",
     "wrong_side",
 ]

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from cnncourse.figures.style import COLOURS, SERIES, own_axes, styled
 
-__all__ = ["bars", "curves"]
+__all__ = ["bars", "curves", "label_ends"]
 
 
 @styled
@@ -70,7 +70,7 @@ def curves(
             ends.append((float(finite[-1]), label, colour))
     ax.set(xlabel=xlabel, ylabel=ylabel, xscale=xscale, yscale=yscale)
     if direct_labels:
-        _label_ends(ax, float(abscissae[-1]), ends)
+        label_ends(ax, float(abscissae[-1]), ends)
     else:
         ax.legend()
     return ax
@@ -82,8 +82,8 @@ def _colour(label: str, name: str) -> str:
     return COLOURS[name]
 
 
-def _label_ends(ax: Axes, x: float, ends: list[tuple[float, str, str]]) -> None:
-    """Write labels right of the axes, pushed apart so that close ends stay readable."""
+def label_ends(ax: Axes, x: float, ends: list[tuple[float, str, str]], *, left: bool = False) -> None:
+    """Write labels right (or left) of the axes, pushed apart so that close ends stay readable."""
     figure = ax.get_figure(root=True)
     assert figure is not None  # axes of ours always have one
     ax.get_ylim()  # settles the limits, which matplotlib otherwise leaves for later
@@ -100,8 +100,9 @@ def _label_ends(ax: Axes, x: float, ends: list[tuple[float, str, str]]) -> None:
         places[upper - 1] = min(places[upper - 1], places[upper] - gap)
     for place, (_y, label, colour) in zip(places, ends, strict=True):
         ax.annotate(
-            label, (1.0, place), xycoords="axes fraction", xytext=(5, 0), textcoords="offset points",
-            color=colour, va="center", fontsize=10, annotation_clip=False,
+            label, (0.0 if left else 1.0, place), xycoords="axes fraction", xytext=(-5 if left else 5, 0),
+            textcoords="offset points", color=colour, ha="right" if left else "left", va="center", fontsize=10,
+            annotation_clip=False,
         )  # fmt: skip
 
 
