@@ -10,6 +10,7 @@ from cnncourse.models.efficientnet import EfficientNet
 from cnncourse.models.entry import Entry, Preprocessing, Printed, PrintedError, WeightsSource
 from cnncourse.models.googlenet import GoogLeNet
 from cnncourse.models.lenet import LeNet5
+from cnncourse.models.lenet_1998 import LeNet5Of1998
 from cnncourse.models.mlp import MLP, hidden_width
 from cnncourse.models.mobilenet_v1 import MobileNetV1
 from cnncourse.models.mobilenet_v2 import MobileNetV2
@@ -41,6 +42,7 @@ __all__ = [
     "Genotype",
     "GoogLeNet",
     "LeNet5",
+    "LeNet5Of1998",
     "MobileNetV1",
     "MobileNetV2",
     "NASNet",

@@ -17,6 +17,7 @@ from cnncourse.models import (
     efficientnet,
     googlenet,
     lenet,
+    lenet_1998,
     mlp,
     mobilenet_v1,
     mobilenet_v2,
@@ -55,6 +56,7 @@ MODULES = (
     shufflenet_v2,
     convnext,
     googlenet,
+    lenet_1998,
 )
 
 CATALOGUE: tuple[Entry, ...] = tuple(entry for module in MODULES for entry in module.ENTRIES)
