@@ -7,6 +7,7 @@ progress, report) -> Record`` instead.
 
 RECIPES = {
     "classifier": "cnncourse.recipes.classifier",
+    "deep-start": "cnncourse.recipes.deep_start",
     "folder-finetune": "cnncourse.recipes.folder_finetune",
     "lenet-fashion": "cnncourse.recipes.lenet_fashion",
     "lenet-mnist": "cnncourse.recipes.lenet_mnist",
