@@ -24,8 +24,8 @@ TABLE_3 = (
 CIFAR_WIDTHS = (16, 32, 64)
 """Channels of the 3 x 3 convolutions in the three stages for 32 x 32 images, as in He et al. (2016a)."""
 
-# Depth, kind of block, number of blocks in each stage. Depth 200 is He et al. (2016b), section 4 and appendix;
-# the others are the table of He et al. (2016a).
+# Depth, kind of block, number of blocks in each stage. Depth 200 is He et al. (2016b), section 5: 16 blocks more than
+# depth 152 on maps of 28 pixels; the others are the table of He et al. (2016a).
 IMAGENET_BLOCKS: dict[int, tuple[str, tuple[int, int, int, int]]] = {
     18: ("basic", (2, 2, 2, 2)),
     34: ("basic", (3, 4, 6, 3)),
@@ -193,11 +193,11 @@ class PreActCifarResNet(nn.Module):
 class PreActResNet(nn.Module):
     """A pre-activation ResNet for photographs.
 
-    He et al. (2016b), section 4 and appendix: ResNet-200, and the depths of He et al. (2016a), table 1, with
+    He et al. (2016b), section 5 and appendix: ResNet-200, and the depths of He et al. (2016a), table 1, with
     the same blocks. Shortcuts that change the shape are projections of the activated input.
 
-    Differs from the paper: none known; the paper trains depths 101, 152 and 200, the others follow the same
-    table.
+    Differs from the paper: none known; the paper prints errors of depths 152 and 200, the others follow the
+    same table.
 
     Args:
         depth: 18, 34, 50, 101, 152 or 200.
@@ -290,7 +290,7 @@ ENTRIES: tuple[Entry, ...] = (
         *(110, 1_727_962, 252_887_680),
         Printed(1.7e6, 0.05e6, where="table 4, of the original block"),
         bottleneck=False,
-        where="table 3",
+        where="table 3, median of 5 runs",
     ),
     _cifar(
         *(164, 1_703_258, 244_500_992),
@@ -305,7 +305,7 @@ ENTRIES: tuple[Entry, ...] = (
         where="table 3, median of 5 runs; 4.62 with half the batch (table 4)",
     ),
     Entry(
-        *("preact_resnet200", partial(PreActResNet, 200), "he2016identity", "section 4.2 and appendix"),
+        *("preact_resnet200", partial(PreActResNet, 200), "he2016identity", "section 5 and appendix"),
         *(64_666_152, 14_776_270_848, 224, 1000),
         printed_error=PrintedError("imagenet", 20.7, 5.3, where="table 5, one crop of 320 pixels"),
     ),
