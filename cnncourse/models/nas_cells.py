@@ -4,8 +4,9 @@ Zoph, Vasudevan, Shlens & Le, "Learning Transferable Architectures for Scalable 
 arXiv:1707.07012. What the paper leaves open follows the authors' code in TensorFlow's model garden.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -129,6 +130,37 @@ class Genotype:
     """The cell that keeps the sides of its maps."""
     reduction: Cell
     """The cell that halves them."""
+
+    def to_dict(self) -> dict[str, dict[str, list[Any]]]:
+        """Return the cells as lists, strings and numbers, as files and checkpoints keep them."""
+        cells = {"normal": self.normal, "reduction": self.reduction}
+        return {
+            name: {"blocks": [list(block) for block in cell.blocks], "joined": list(cell.joined)}
+            for name, cell in cells.items()
+        }
+
+    @classmethod
+    def from_dict(cls, cells: Mapping[str, Mapping[str, Sequence[Any]]]) -> "Genotype":
+        """Return the genotype that :meth:`to_dict` wrote.
+
+        Args:
+            cells: ``normal`` and ``reduction``, each with ``blocks`` and, if not empty, ``joined``.
+
+        Returns:
+            The genotype.
+
+        Raises:
+            ValueError: if a cell is missing or cannot be.
+        """
+        if set(cells) != {"normal", "reduction"} or not all("blocks" in cell for cell in cells.values()):
+            raise ValueError(
+                f"a genotype has the cells normal and reduction, each with its blocks, got {dict(cells)}"
+            )
+        made = {
+            name: Cell(tuple(tuple(block) for block in cell["blocks"]), tuple(cell.get("joined", ())))
+            for name, cell in cells.items()
+        }
+        return cls(**made)
 
 
 class FactorisedReduction(nn.Module):

@@ -4,7 +4,9 @@ Zoph, Vasudevan, Shlens & Le, "Learning Transferable Architectures for Scalable 
 arXiv:1707.07012. What the paper leaves open follows the authors' code in TensorFlow's model garden.
 """
 
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -53,7 +55,7 @@ class NASNet(nn.Module):
     Args:
         num_classes: number of logits, at least 1.
         in_channels: channels of the images, at least 1.
-        genotype: the two cells.
+        genotype: the two cells; as :meth:`Genotype.to_dict` writes them where a checkpoint has to remember them.
         repeats: normal cells in a group, N of the paper, at least 1.
         filters: channels of each state in the first group, at least 1; they double in each reduction.
         small_stem: start with a 3 x 3 convolution of three times the filters, for images of 32 pixels; else
@@ -71,7 +73,7 @@ class NASNet(nn.Module):
         num_classes: int = 10,
         in_channels: int = 3,
         *,
-        genotype: Genotype = NASNET_A,
+        genotype: Genotype | Mapping[str, Any] = NASNET_A,
         repeats: int = 6,
         filters: int = 32,
         small_stem: bool = True,
@@ -87,6 +89,7 @@ class NASNet(nn.Module):
                 f"{repeats=}, {filters=} and {drop_prob=}"
             )
         self.in_channels, self.smallest_side = in_channels, 4 if small_stem else 32
+        self.genotype = genotype if isinstance(genotype, Genotype) else Genotype.from_dict(genotype)
         channels = 3 * filters if small_stem else 32
         self.stem = nn.Sequential(
             nn.Conv2d(in_channels, channels, 3, 1 if small_stem else 2, int(small_stem), bias=False),
@@ -101,7 +104,7 @@ class NASNet(nn.Module):
         self.cells = nn.ModuleList()
         before, shrink = None, False
         for width, stride in plan:
-            cell = genotype.normal if stride == 1 else genotype.reduction
+            cell = self.genotype.normal if stride == 1 else self.genotype.reduction
             self.cells.append(
                 NasCell(cell, channels, before, width, stride=stride, shrink=shrink, drop_prob=next(drops))
             )

@@ -1,4 +1,5 @@
 import copy
+import json
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from torch import nn
 
 from cnncourse.inspection import count_parameters, shape_trace
 from cnncourse.layers import StochasticDepth
-from cnncourse.models import Cell, Genotype, NASNet, build
+from cnncourse.models import Cell, Genotype, NASNet, build, built_as
 from cnncourse.models.nas_cells import OPERATIONS, FactorisedReduction, NasCell
 from cnncourse.models.nasnet import NASNET_A
 
@@ -165,6 +166,20 @@ def test_paths_are_left_out_but_identities_stay():
     model = build("nasnet_a_cifar", depth_drop_prob=0.4)
     drops = [m.drop_prob for m in model.modules() if isinstance(m, StochasticDepth)]
     assert drops == pytest.approx([0.02 * cell for cell in range(1, 21)])
+
+
+def test_cells_survive_a_file():
+    written = json.loads(json.dumps(NASNET_A.to_dict()))
+    assert written["normal"]["blocks"][0] == [0, "sep 5x5", 1, "sep 3x3"]
+    assert Genotype.from_dict(written) == NASNET_A
+    assert Genotype.from_dict(
+        {"normal": {"blocks": [[0, "identity", 1, "avg 3x3"]]}, "reduction": written["reduction"]}
+    ).normal == Cell(((0, "identity", 1, "avg 3x3"),))
+    model = build("nasnet_a_cifar", 3, genotype=SMALL.to_dict(), repeats=1, filters=4)
+    assert model.genotype == SMALL
+    assert built_as(model)["options"]["genotype"] == SMALL.to_dict()
+    with pytest.raises(ValueError, match=r"cells normal and reduction, each with its blocks, got .*'normal'"):
+        Genotype.from_dict({"normal": {"blocks": []}})
 
 
 def test_shape_trace_counts_every_parameter():
