@@ -1,4 +1,4 @@
-"""``models`` and ``datasets`` list what there is."""
+"""``datasets`` lists the data sets or measures one; and tables of text for whatever is listed."""
 
 import argparse
 import json
@@ -11,9 +11,6 @@ from cnncourse.cli.options import add_command, add_data_root, add_json
 
 WIDTH = 120
 """Columns that a table may take."""
-MODELS_EXAMPLES = """examples:
-  cnncourse models
-  cnncourse models resnet50      what its paper prints, where its weights are from"""
 DATASETS_EXAMPLES = """examples:
   cnncourse datasets
   cnncourse datasets digits      its licence, and what is measured on its images
@@ -21,21 +18,11 @@ DATASETS_EXAMPLES = """examples:
 
 
 def add_parsers(subparsers: Any) -> None:
-    """Add the two commands.
+    """Add the command.
 
     Args:
         subparsers: what ``ArgumentParser.add_subparsers`` returned.
     """
-    models = add_command(
-        subparsers,
-        "models",
-        help="list the networks",
-        description="List the networks, their parameters and the multiply-adds of one image.",
-        examples=MODELS_EXAMPLES,
-    )
-    models.add_argument("name", nargs="?", metavar="NAME", help="tell more of one network")
-    add_json(models)
-    models.set_defaults(run=_models)
     datasets = add_command(
         subparsers,
         "datasets",
@@ -61,7 +48,9 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     texts = [{key: _cell(value) for key, value in row.items()} for row in rows]
     widths = {key: max(len(key), *(len(row[key]) for row in texts)) for key in rows[0]}
     right = {
-        key for key in rows[0] if isinstance(next((r[key] for r in rows if r[key] is not None), ""), int)
+        key
+        for key in rows[0]
+        if isinstance(next((r[key] for r in rows if r[key] is not None), ""), (int, float))
     }
     lines = [{key: key.replace("_", " ") for key in rows[0]}, *texts]
     aligned = (
@@ -76,51 +65,22 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
 def _cell(value: Any) -> str:
     if value is None:
         return "–"
+    if isinstance(value, float):
+        return f"{value:,.2f}"
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
-def _facts(facts: Mapping[str, Any]) -> str:
-    """Return names and values, one pair a line."""
-    width = max(map(len, facts))
-    return "\n".join(f"{name.replace('_', ' '):<{width}}  {_cell(value)}" for name, value in facts.items())
+def facts(told: Mapping[str, Any]) -> str:
+    """Return names and values, one pair a line.
 
+    Args:
+        told: at least one.
 
-def _models(arguments: argparse.Namespace) -> int:
-    from cnncourse.models import CATALOGUE, find
-
-    rows = [
-        {
-            "model": entry.name,
-            "paper": " ".join(part for part in (entry.paper, entry.where) if part),
-            "parameters": entry.parameters,
-            "multiply_adds": entry.multiply_adds,
-            "side": entry.side,
-            "classes": entry.num_classes,
-            "weights": None if entry.weights is None else entry.weights.data,
-        }
-        for entry in (CATALOGUE if arguments.name is None else (find(arguments.name),))
-    ]
-    if arguments.name is None:
-        print(json.dumps(rows) if arguments.json else table(rows))
-        return 0
-    entry = find(arguments.name)
-    printed = {
-        f"{what}_as_printed": number and number.value
-        for what, number in (
-            ("parameters", entry.printed_parameters),
-            ("multiply_adds", entry.printed_operations),
-        )
-    }
-    weights = entry.weights
-    public = None if weights is None else {"from": weights.source, "licence": weights.licence}
-    if arguments.json:
-        print(json.dumps([{**rows[0], **printed, "public_weights": public}]))
-        return 0
-    shown = {name: None if value is None else f"{value:,.0f}" for name, value in printed.items()}
-    print(
-        _facts({**rows[0], **shown, **{f"weights_{name}": value for name, value in (public or {}).items()}})
-    )
-    return 0
+    Returns:
+        Lines of text, the values under each other.
+    """
+    width = max(map(len, told))
+    return "\n".join(f"{name.replace('_', ' '):<{width}}  {_cell(value)}" for name, value in told.items())
 
 
 def _datasets(arguments: argparse.Namespace) -> int:
@@ -149,7 +109,7 @@ def _datasets(arguments: argparse.Namespace) -> int:
         measured = {split: asdict(part) for split, part in parts.items()}
         print(json.dumps({**told, "measured": measured}, ensure_ascii=False))
         return 0
-    print(_facts({name: told[name] for name in ("title", "licence", "citation", "homepage")}))
+    print(facts({name: told[name] for name in ("title", "licence", "citation", "homepage")}))
     for split, part in parts.items():
         small, large = (" x ".join(map(str, size)) for size in (part.smallest, part.largest))
         sizes = small if small == large else f"{small} to {large}"

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import cnncourse
-from cnncourse.cli import benchmarks, doctor, listing, prediction, recording, training
+from cnncourse.cli import benchmarks, doctor, listing, networks, prediction, recording, training
 
-COMMANDS = (training, prediction, listing, recording, benchmarks, doctor)
+COMMANDS = (training, prediction, networks, listing, recording, benchmarks, doctor)
 """Modules with ``add_parsers(subparsers)``; each parser sets ``run``, from the arguments to an exit code."""
 EXAMPLES = """examples:
   cnncourse train lenet-mnist --budget smoke --output first     seconds, no download

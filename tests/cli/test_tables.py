@@ -11,7 +11,7 @@ from cnncourse.models import CATALOGUE as MODELS
 @pytest.mark.parametrize(("command", "catalogue"), [("models", MODELS), ("datasets", DATASETS)])
 def test_tables_fit_a_screen_and_their_columns_line_up(command, catalogue, capsys):
     assert main([command]) == 0
-    lines = capsys.readouterr().out.splitlines()
+    lines = capsys.readouterr().out.split("\n\n")[0].splitlines()  # below a blank line: what the columns mean
     assert len(lines) == 1 + len(catalogue)
     assert max(map(len, lines)) <= WIDTH
     header = lines[0]
@@ -36,6 +36,43 @@ def test_more_of_one_network(capsys, told):
     (row,) = told("models", "lenet5")
     assert (row["parameters"], row["weights"], row["public_weights"]) == (61_706, None, None)
     assert [entry["model"] for entry in told("models")] == [entry.name for entry in MODELS]
+
+
+def test_what_the_zoo_says_of_a_network(capsys, told):
+    assert main(["models", "resnet50"]) == 0
+    out = capsys.readouterr().out
+    for line in (
+        "weights in float32        97.5 MiB",  # 25,557,032 numbers of 4 bytes
+        "receptive field           427 pixels",
+        "top-1 22.85 %, top-5 6.71 % on imagenet (table 3, ten crops)",
+        "accuracy as stated        top-1 76.13 %, top-5 92.862 %",
+    ):
+        assert line in out
+    (row,) = told("models", "resnet50")
+    assert row["weight_bytes"] == 4 * 25_557_032
+    assert row["printed_error"]["top1"] == 22.85
+    assert row["public_accuracy"] == {"top1": 76.13, "top5": 92.862}
+    assert row["recorded"] == []
+    assert main(["models", "efficientnet-b0"]) == 0
+    assert "receptive field           the whole image" in capsys.readouterr().out
+    (recorded,) = (one for one in told("models", "lenet5")[0]["recorded"] if one["record"] == "lenet-mnist")
+    assert (recorded["data"], recorded["seeds"]) == ("mnist", 3)
+    assert main(["models", "lenet5"]) == 0
+    out = capsys.readouterr().out
+    assert f"recorded on mnist          {recorded['mean']:.2f} % ± {recorded['sd']:.2f} over 3 seeds" in out
+    assert "kept of an image           43.9 KiB" in out
+
+
+def test_the_zoo_table(capsys):
+    assert main(["models"]) == 0
+    table_text, legend = capsys.readouterr().out.split("\n\n")
+    (line,) = (line for line in table_text.splitlines() if line.startswith("vgg16 "))
+    assert line.split() == [
+        *("vgg16", "138.36", "15,470.26", "224", "1,000", "527.79", "69.32", "212", "73.00", "71.59", "–"),
+        "imagenet",
+    ]
+    assert "stated %: top-1 of the public weights on ImageNet, by their authors" in legend
+    assert max(map(len, legend.splitlines())) <= WIDTH
 
 
 def test_measured_digits(capsys, told):
