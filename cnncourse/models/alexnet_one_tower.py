@@ -9,8 +9,8 @@ from cnncourse.models.entry import Entry
 from cnncourse.models.inputs import check_counts, check_images
 from cnncourse.models.public import IMAGENET, torchvision
 
-# Channels, side of the kernel, stride, padding, whether a 3 x 3 pooling with stride 2 follows: the network of the
-# paper's published code for one graphics card, as torchvision has it.
+# Channels, side of the kernel, stride, padding, whether a 3 x 3 pooling with stride 2 follows: the channels and
+# kernels of the code published with the paper (cuda-convnet2, layers-imagenet-1gpu.cfg); torchvision's padding.
 LAYERS = (
     (64, 11, 4, 2, True),
     (192, 5, 1, 2, True),
@@ -29,9 +29,10 @@ class AlexNetOneTower(nn.Module):
     Krizhevsky (2014): narrower than the network of 2012 in front, without groups, because one graphics card
     now held it all. It has 61,100,840 parameters, nearly as many as the network of 2012 (60,965,224).
 
-    Differs from the paper: no response normalisation, which torchvision left out; maps of other than 6 x 6
-    places are averaged to 6 x 6 in front of the fully connected layers; weights are torch's default ones.
-    The input is padded by 2 pixels, so that 224 pixels give 55 x 55 maps.
+    Differs from the paper's published code as torchvision does: no response normalisation behind the first two
+    layers; 2 pixels of padding in the first, with which 224 pixels give maps of 55 x 55; dropout in front of the
+    fully connected layers, not behind them; torch's default starting values; maps of other than 6 x 6 places
+    averaged to 6 x 6. Differs from the paper: the same; the paper's text leaves these details to its code.
 
     Args:
         num_classes: number of logits, at least 1.
