@@ -29,10 +29,11 @@ class AlexNetOneTower(nn.Module):
     Krizhevsky (2014): narrower than the network of 2012 in front, without groups, because one graphics card
     now held it all. It has 61,100,840 parameters, nearly as many as the network of 2012 (60,965,224).
 
-    Differs from the paper's published code as torchvision does: no response normalisation behind the first two
-    layers; 2 pixels of padding in the first, with which 224 pixels give maps of 55 x 55; dropout in front of the
-    fully connected layers, not behind them; torch's default starting values; maps of other than 6 x 6 places
-    averaged to 6 x 6. Differs from the paper: the same; the paper's text leaves these details to its code.
+    Differs from the paper: what its text leaves open is taken from torchvision, not from its published code. There
+    response normalisations follow the first two layers, the first convolution has no padding (2 pixels here, with
+    which 224 pixels give maps of 55 x 55), dropout stands behind the fully connected layers instead of in front
+    of them, and weights and biases have starting values of their own (torch's default ones here). Maps of other
+    than 6 x 6 places are averaged to 6 x 6.
 
     Args:
         num_classes: number of logits, at least 1.
