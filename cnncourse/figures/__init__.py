@@ -15,6 +15,7 @@ from cnncourse.figures.signals import (
     signal_by_layer,
     signal_by_layer_alt,
 )
+from cnncourse.figures.sliding import sliding_window
 from cnncourse.figures.style import COLOURS, SERIES, new_figure, subplots
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "show",
     "signal_by_layer",
     "signal_by_layer_alt",
+    "sliding_window",
     "subplots",
     "time_bars",
     "time_bars_alt",

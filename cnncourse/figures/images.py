@@ -85,6 +85,14 @@ def image_grid(
     return figure
 
 
+def cell_borders(ax: Axes, rows: int, columns: int) -> None:
+    """Draw the lines of a table as two paths with gaps, which take far fewer bytes than one for each cell."""
+    across = [value for column in range(columns + 1) for value in (column, column, np.nan)]
+    down = [value for row in range(rows + 1) for value in (row, row, np.nan)]
+    for x, y in ((across, [0, rows, np.nan] * (columns + 1)), ([0, columns, np.nan] * (rows + 1), down)):
+        ax.plot(x, y, color=COLOURS["faint"], linewidth=1, clip_on=False)
+
+
 @styled
 def number_grid(
     values: ArrayLike,
@@ -118,6 +126,7 @@ def number_grid(
     ax = own_axes(ax, 0.5 * columns + 0.3, 0.5 * rows + 0.4)
     finite = np.abs(matrix[np.isfinite(matrix)])
     largest = float(finite.max(initial=0.0)) or 1.0
+    cell_borders(ax, rows, columns)
     for row in range(rows):
         for column in range(columns):
             value = matrix[row, column]
@@ -126,8 +135,6 @@ def number_grid(
             if strength:
                 ax.fill([column, column + 1, column + 1, column], [row, row, row + 1, row + 1],
                         facecolor=tint, alpha=strength, linewidth=0)  # fmt: skip
-            ax.plot([column, column + 1, column + 1, column, column], [row, row, row + 1, row + 1, row],
-                    color=COLOURS["faint"], linewidth=1)  # fmt: skip
             number = f"{value + 0:g}".replace("-", "\N{MINUS SIGN}")
             ax.text(column + 0.5, row + 0.5, number, ha="center", va="center")
     if blocks is not None:

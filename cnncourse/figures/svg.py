@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from xml.etree import ElementTree as ET
 
+from cnncourse.figures.embedded import compact_uri
 from cnncourse.figures.style import COLOURS, FONTS
 
 __all__ = ["page_svg"]
@@ -146,7 +147,7 @@ def _rewrite_attributes(element: ET.Element, prefix: str, used: set[str], style:
             if value in used:
                 element.set("id", f"{prefix}-{value}")
         elif key == _HREF:
-            element.set("href", f"#{prefix}-{value[1:]}" if value.startswith("#") else value)
+            element.set("href", f"#{prefix}-{value[1:]}" if value.startswith("#") else compact_uri(value))
         elif key == "d":
             element.set("d", _short_path(value))
         elif key in _PLACES:

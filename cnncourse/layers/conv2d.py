@@ -64,6 +64,8 @@ def conv2d_im2col(
 
     Raises:
         ValueError: if the shapes do not fit together or no window fits into the image.
+
+    Book: convolution
     """
     geometry = checked_geometry(
         images, weight, bias, stride=stride, padding=padding, dilation=dilation, groups=groups
@@ -90,6 +92,8 @@ class Conv2d(nn.Module):
 
     Raises:
         ValueError: if a number is out of its range or groups do not divide the channels.
+
+    Book: convolution
     """
 
     def __init__(

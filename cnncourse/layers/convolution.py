@@ -39,6 +39,8 @@ def conv_output_size(size: int, kernel: int, stride: int = 1, padding: int = 0, 
 
     Raises:
         ValueError: if a number is out of its range, or no window fits.
+
+    Book: convolution
     """
     if min(size, kernel, stride, dilation) < 1 or padding < 0:
         raise ValueError(
@@ -228,6 +230,8 @@ def conv2d_loops(
 
     Raises:
         ValueError: if the shapes do not fit together or no window fits into the image.
+
+    Book: convolution
     """
     geometry = checked_geometry(
         images, weight, bias, stride=stride, padding=padding, dilation=dilation, groups=groups

@@ -104,6 +104,8 @@ def conv2d_input_gradient(
 
     Raises:
         ValueError: if the gradient is not that of such a convolution's output.
+
+    Book: convolution
     """
     geometry = Geometry((weight.shape[2], weight.shape[3]), *map(as_pair, (stride, padding, dilation)))
     _check_gradient(gradient, len(weight), geometry.output_size(height, width), groups)
@@ -136,6 +138,8 @@ def conv2d_weight_gradient(
 
     Raises:
         ValueError: if the gradient is not that of such a convolution's output.
+
+    Book: convolution
     """
     geometry = Geometry(*map(as_pair, (kernel, stride, padding, dilation)))
     channels, height, width = images.shape[1:]

@@ -55,6 +55,8 @@ def im2col(
 
     Raises:
         ValueError: if images are none, or no window fits.
+
+    Book: convolution
     """
     if images.ndim != 4:
         raise ValueError(f"images must have shape (N, C, H, W), got {tuple(images.shape)}")

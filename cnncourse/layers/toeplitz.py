@@ -40,6 +40,8 @@ def toeplitz_matrix(
     Raises:
         ValueError: if groups do not divide the channels, no window fits, or the matrix would have more than 2^27
             numbers.
+
+    Book: convolution
     """
     if weight.ndim != 4:
         raise ValueError(f"weights must have shape (C', C / groups, kh, kw), got {tuple(weight.shape)}")
