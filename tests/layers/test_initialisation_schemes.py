@@ -65,6 +65,9 @@ def test_the_truncated_normal_is_the_normal_between_its_bounds():
     )  # nearly all of it is tails: flat inside
     assert layer.weight.std().item() == pytest.approx(0.1 / math.sqrt(3), rel=0.01)
     truncated_normal_(nn.Linear(3, 3, device="meta"))
+    halves = nn.Linear(300, 300).half()  # drawn in 32 bits: the tails of 16-bit uniform numbers are coarse
+    truncated_normal_(halves, 0.5, 2.0, torch.Generator().manual_seed(0))
+    assert_close(halves.weight.detach().double().flatten(), weights, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize(("inputs", "outputs"), [(8, 8), (8, 5), (5, 8)])
