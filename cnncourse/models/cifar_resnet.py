@@ -33,6 +33,7 @@ class Block(nn.Module):
         stride: stride of the first convolution and of the shortcut.
         option: kind of shortcut; ``None`` is a plain block.
         drop_prob: probability that the branch of an image is left out in training, in [0, 1).
+        batch_norm: ``False`` puts biases in the place of both normalisations.
     """
 
     def __init__(
@@ -42,13 +43,16 @@ class Block(nn.Module):
         stride: int,
         option: ShortcutOption | None,
         drop_prob: float = 0.0,
+        *,
+        batch_norm: bool = True,
     ) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(out_channels)
+        biased = not batch_norm
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1, bias=biased)
+        self.bn1 = nn.BatchNorm2d(out_channels) if batch_norm else nn.Identity()
         self.relu = nn.ReLU(inplace=True)
-        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(out_channels)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=biased)
+        self.bn2 = nn.BatchNorm2d(out_channels) if batch_norm else nn.Identity()
         self.shortcut = None if option is None else shortcut(option, in_channels, out_channels, stride)
         self.stochastic_depth = StochasticDepth(drop_prob) if drop_prob else None
 
@@ -83,10 +87,13 @@ class CifarResNet(nn.Module):
             as its shortcut (Goyal et al., arXiv:1706.02677, section 5.1).
         depth_drop_prob: stochastic depth of the last block, in [0, 1); it grows linearly from the first
             (Huang et al., arXiv:1603.09382, whose last block has 0.5).
+        batch_norm: ``False`` leaves all normalisations out and gives the convolutions biases: not in the paper.
+        width: factor of the paper's 16, 32 and 64 filters, above 0; the products must be whole.
 
     Raises:
         ValueError: if the depth has another form, a count is below 1, a probability is out of its range, the
-            shortcut is unknown, or a plain network is asked to start or to drop what only shortcuts survive.
+            shortcut is unknown, a width makes a part of a filter, or a network is asked to start or to drop what
+            it has not, or what only shortcuts survive.
     """
 
     def __init__(
@@ -99,6 +106,8 @@ class CifarResNet(nn.Module):
         residual: bool = True,
         zero_gamma: bool = False,
         depth_drop_prob: float = 0.0,
+        batch_norm: bool = True,
+        width: float = 1.0,
     ) -> None:
         super().__init__()
         n = blocks_a_stage(depth)
@@ -108,26 +117,32 @@ class CifarResNet(nn.Module):
                 "without shortcuts nothing passes a branch of zeros, got residual=False with "
                 f"{zero_gamma=} and {depth_drop_prob=}; leave both out or build the residual network"
             )
+        if not batch_norm and (zero_gamma or shortcut != "A"):
+            raise ValueError(
+                "without batch norm there is no gamma to start at zero, nor a normalised projection, got "
+                f"batch_norm=False with {zero_gamma=} and {shortcut=}; leave zero_gamma out and take shortcut 'A'"
+            )
         self.depth, self.residual, self.in_channels = depth, residual, in_channels
         option = shortcut if residual else None
-        widths = [filters for _side, _layers, filters in STAGES]
-        self.conv1 = nn.Conv2d(in_channels, widths[0], 3, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(widths[0])
+        widths = _filters(width)
+        self.conv1 = nn.Conv2d(in_channels, widths[0], 3, padding=1, bias=not batch_norm)
+        self.bn1 = nn.BatchNorm2d(widths[0]) if batch_norm else nn.Identity()
         self.relu = nn.ReLU(inplace=True)
         drops = growing(depth_drop_prob, len(widths) * n)
         stages, read = [], widths[0]
-        for width in widths:
-            first = Block(read, width, 1 if width == widths[0] else 2, option, next(drops))
-            rest = (Block(width, width, 1, option, next(drops)) for _ in range(n - 1))
+        block = partial(Block, option=option, batch_norm=batch_norm)
+        for filters in widths:
+            first = block(read, filters, 1 if filters == widths[0] else 2, drop_prob=next(drops))
+            rest = (block(filters, filters, 1, drop_prob=next(drops)) for _ in range(n - 1))
             stages.append(nn.Sequential(first, *rest))
-            read = width
+            read = filters
         self.layer1, self.layer2, self.layer3 = stages
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(read, num_classes)
         he_initialise(self, "in")
         if zero_gamma:
             for module in self.modules():
-                if isinstance(module, Block):
+                if isinstance(module, Block) and isinstance(module.bn2, nn.BatchNorm2d):
                     nn.init.zeros_(module.bn2.weight)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -151,6 +166,17 @@ class CifarResNet(nn.Module):
         x = self.avgpool(x).flatten(1)  #              (N, 64)
         logits: Tensor = self.fc(x)  #                 (N, num_classes)
         return logits
+
+
+def _filters(width: float) -> list[int]:
+    """Return the filters of the three stages."""
+    products = [width * filters for _side, _layers, filters in STAGES]
+    if width <= 0 or any(product != int(product) for product in products):
+        raise ValueError(
+            f"width must be above 0 and 16 times it a whole number of filters, got {width=}; "
+            f"try {max(1, round(16 * width)) / 16:g}"
+        )
+    return [int(product) for product in products]
 
 
 def from_akamaster(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -98,6 +98,42 @@ def test_a_plain_network_has_no_branch_to_do_without():
         CifarResNet(20, depth_drop_prob=1)
 
 
+@pytest.mark.parametrize("n", [1, 3, 9])
+@pytest.mark.parametrize("residual", [True, False])
+def test_without_batch_norm_each_convolution_has_a_bias_instead(n, residual):
+    # gamma and beta were two numbers a filter, a bias is one
+    filters = 16 + 2 * n * (16 + 32 + 64)
+    model = CifarResNet(6 * n + 2, residual=residual, batch_norm=False)
+    assert count_parameters(CifarResNet(6 * n + 2)) - count_parameters(model) == filters
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in model.modules())
+    x = torch.randn(2, 16, 8, 8, generator=torch.Generator().manual_seed(0))
+    block = model.layer1[0]
+    branch = block.conv2(block.conv1(x).relu())
+    torch.testing.assert_close(block(x), (branch + x).relu() if residual else branch.relu())
+
+
+@pytest.mark.parametrize(("width", "filters"), [(0.5, (8, 16, 32)), (1, (16, 32, 64)), (1.25, (20, 40, 80))])
+def test_width_is_a_factor_of_the_filters(width, filters):
+    a, b, c = filters
+    model = CifarResNet(14, width=width)
+    assert [stage[0].conv1.out_channels for stage in (model.layer1, model.layer2, model.layer3)] == [a, b, c]
+    convolutions = 3 * a + 4 * a * a + (a * b + 3 * b * b) + (b * c + 3 * c * c)
+    assert count_parameters(model) == 9 * convolutions + 2 * (a + 4 * (a + b + c)) + 10 * c + 10
+    assert model(torch.zeros(2, 3, 16, 16)).shape == (2, 10)
+
+
+@pytest.mark.parametrize(("width", "near"), [(0.3, "0.3125"), (0.0, "0.0625"), (-1.0, "0.0625")])
+def test_a_part_of_a_filter_is_refused(width, near):
+    with pytest.raises(ValueError, match=rf"whole number of filters, got width={width}; try {near}"):
+        CifarResNet(20, width=width)
+
+
+@pytest.mark.parametrize("wanted", [{"zero_gamma": True}, {"shortcut": "B"}])
+def test_without_batch_norm_there_is_no_gamma(wanted):
+    with pytest.raises(ValueError, match="no gamma to start at zero, nor a normalised projection"):
+        CifarResNet(20, batch_norm=False, **wanted)
+
+
 @pytest.mark.parametrize(("depth", "nearest"), [(19, "14 and 20"), (21, "20 and 26"), (1000, "998 and 1004")])
 def test_other_depths_are_refused_with_the_nearest(depth, nearest):
     with pytest.raises(ValueError, match=rf"6n \+ 2 .*depth={depth}; the nearest depths are {nearest}"):
