@@ -7,18 +7,21 @@ Receptive Fields of Convolutional Neural Networks", Distill 2019; recurrence in 
     j' = s j                    jump: pixels between the fields of neighbouring units
     c' = c + (d (k - 1) / 2 - p) j    centre of the first unit's field, in pixels
 
-from r = 1, j = 1, c = 0 at the input, whose first pixel has its centre at 0.
+from r = 1, j = 1, c = 0 at the input, whose first pixel has its centre at 0. Where branches meet, a unit sees what
+it sees through any of them: the field reaches from the first to the last pixel of all.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from cnncourse.inspection.hooks import evaluating, leaves, observed, zeros_for
-from cnncourse.inspection.tables import html_table, text_table
+from cnncourse.inspection.field_following import FollowedWindow, follow
+from cnncourse.inspection.field_rules import Settings, square
+from cnncourse.inspection.hooks import leaves
+from cnncourse.inspection.meta import checked_shape
+from cnncourse.inspection.tables import LayerTable
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,11 @@ class ReceptiveFieldRow:
     centre: float
     """Centre of the first unit's field, in pixels; the first pixel has its centre at 0."""
 
+    @property
+    def name(self) -> str:
+        """Dotted name of the layer."""
+        return self.window.name
+
     def box(self, index: int) -> tuple[int, int]:
         """Return the first and the last pixel that the unit with this row (or column) can see.
 
@@ -74,25 +82,14 @@ class ReceptiveFieldRow:
 
 
 @dataclass(frozen=True)
-class ReceptiveField:
-    """Receptive fields of a chain of layers; prints as a table."""
+class ReceptiveField(LayerTable[ReceptiveFieldRow]):
+    """Receptive fields of the layers of a network; prints as a table."""
 
     rows: tuple[ReceptiveFieldRow, ...]
-    """The layers, in the order of the forward pass."""
+    """The layers with a window, in the order of the forward pass."""
     sees_everything_from: str | None = None
-    """Name of the layer at which the chain ended because it reads the whole map (linear, global pooling)."""
-
-    def __iter__(self) -> Iterator[ReceptiveFieldRow]:
-        return iter(self.rows)
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, name: str) -> ReceptiveFieldRow:
-        for row in self.rows:
-            if row.window.name == name:
-                return row
-        raise KeyError(f"no layer {name!r}; there are {[row.window.name for row in self.rows]}")
+    """Name of the layer from which on each unit sees the whole map (linear, global pooling), if there is one."""
+    css_class: ClassVar[str] = "cnn-receptive-field"
 
     def _cells(self) -> tuple[list[str], list[list[str]]]:
         header = ["layer", "kind", "kernel", "stride", "padding", "field", "jump", "centre"]
@@ -107,97 +104,90 @@ class ReceptiveField:
             cells.append([self.sees_everything_from, "", "", "", "", "whole map", "", ""])
         return header, cells
 
-    def __str__(self) -> str:
-        return text_table(*self._cells())
-
-    def _repr_html_(self) -> str:
-        return html_table(*self._cells(), css_class="cnn-table cnn-receptive-field")
-
 
 def receptive_field(
-    layers: nn.Module | Sequence[nn.Module | Window], input_shape: Sequence[int] | None = None
+    layers: nn.Module | Sequence[nn.Module | Window],
+    input_shape: Sequence[int] | None = None,
+    *,
+    ignore_gates: bool = False,
 ) -> ReceptiveField:
-    """Compute the receptive field of every layer of a chain of convolutions and pooling layers.
+    """Compute the receptive field of every layer of a network.
 
-    A list is read in its order. A network is run once on zeros, and the chain is what really happens: each
-    layer must read exactly what the one before it gave. Layers that look at one unit only (activations,
-    normalisation, dropout) leave the field as it is and have no row; the first layer that reads the whole
-    map (flatten, linear, adaptive pooling) ends the chain.
+    A list is read in its order, as a chain. A network is run once on zeros and followed through every
+    operation: branches, shortcuts, groups, dilation, padding, slicing and channel shuffles. Operations that
+    look at one unit only (activations, normalisation in eval mode) leave the field as it is and have no row;
+    from the first on that reads the whole map (flatten, linear, global pooling, attention) there are no more
+    rows. Group norm and squeeze-and-excitation read the whole map, too.
 
     Args:
         layers: a network, or a list of layers or of :class:`Window`.
-        input_shape: shape of the input with the batch in front; needed for a network that is not an
-            ``nn.Sequential``.
+        input_shape: shape of the input (N, C, H, W); needed for a network that is not a plain
+            ``nn.Sequential`` of layers.
+        ignore_gates: let a map keep its field when it is multiplied by (or added to) numbers that were
+            computed from the whole map, as in squeeze-and-excitation: what its windows alone see.
 
     Returns:
         One row for each layer with a window.
 
     Raises:
-        ValueError: if the layers are not a chain, a window is not square, or a layer is unknown.
+        ValueError: if a window is not square, or it is not known which places a layer or an operation reads.
+
+    Examples:
+        >>> from torch import nn
+        >>> field = receptive_field([nn.Conv2d(1, 1, 3), nn.MaxPool2d(2), nn.Conv2d(1, 1, 3)])
+        >>> [(row.size, row.jump) for row in field]
+        [(3, 1), (4, 2), (8, 2)]
 
     Book: pooling_lenet
     """
-    end: str | None = None
-    windows: list[Window] = []
-    for name, layer in _chain(layers, input_shape):
-        window = layer if isinstance(layer, Window) else _window(name, layer)
-        if window == "everything":
-            end = name
-            break
-        if isinstance(window, Window):
-            windows.append(window)
+    if isinstance(layers, nn.Module) and input_shape is not None:
+        windows, end = follow(layers, checked_shape(input_shape), _own_window, ignore_gates=ignore_gates)
+        return ReceptiveField(tuple(map(_row, windows)), end)
+    return _chained(_chain(layers))
+
+
+def _row(followed: FollowedWindow) -> ReceptiveFieldRow:
+    """Return the row of a window that was followed."""
+    rows, columns = followed.layout.rows, followed.layout.columns
+    if rows != columns:
+        raise ValueError(
+            f"fields must be square, but a unit of {followed.name} sees {rows.high - rows.low + 1} rows from "
+            f"{rows.low} on and {columns.high - columns.low + 1} columns from {columns.low} on"
+        )
+    kernel, stride, padding, dilation = followed.settings
+    window = Window(kernel, stride, padding, dilation, name=followed.name, kind=followed.kind)
+    return ReceptiveFieldRow(window, rows.high - rows.low + 1, rows.jump, (rows.low + rows.high) / 2)
+
+
+def _chained(chain: Sequence[tuple[str, nn.Module | Window]]) -> ReceptiveField:
+    """Return the fields of layers each of which reads just what the one before it gave."""
     rows: list[ReceptiveFieldRow] = []
     size, jump, centre = 1, 1, 0.0
-    for w in windows:
+    for name, layer in chain:
+        w = layer if isinstance(layer, Window) else _window(name, layer)
+        if isinstance(w, str):
+            return ReceptiveField(tuple(rows), name)
+        if w is None:
+            continue
         reach = w.dilation * (w.kernel - 1)
         centre += (reach / 2 - w.padding) * jump
         size += reach * jump
         jump *= w.stride
         rows.append(ReceptiveFieldRow(w, size, jump, centre))
-    return ReceptiveField(tuple(rows), end)
+    return ReceptiveField(tuple(rows))
 
 
-def _chain(
-    layers: nn.Module | Sequence[nn.Module | Window], input_shape: Sequence[int] | None
-) -> list[tuple[str, nn.Module | Window]]:
+def _chain(layers: nn.Module | Sequence[nn.Module | Window]) -> list[tuple[str, nn.Module | Window]]:
     """Return the layers in the order in which they follow each other."""
     if not isinstance(layers, nn.Module):
         return [(getattr(layer, "name", "") or str(i), layer) for i, layer in enumerate(layers)]
-    if input_shape is None:
-        if not isinstance(layers, nn.Sequential):
+    for module in layers.modules():
+        if any(module.children()) and type(module) is not nn.Sequential:
             raise ValueError(
-                f"input_shape is needed to follow the forward pass of {type(layers).__name__}, "
+                f"input_shape is needed to follow the forward pass of {type(module).__name__}, "
                 "such as input_shape=(1, 1, 32, 32)"
             )
-        return list(leaves(layers).items())
-    return _followed(layers, tuple(input_shape))
-
-
-def _followed(model: nn.Module, input_shape: tuple[int, ...]) -> list[tuple[str, nn.Module | Window]]:
-    """Run the model once and return its layers up to the first that reads the whole map."""
-    modules = leaves(model)
-    chain: list[tuple[str, nn.Module | Window]] = []
-    images = zeros_for(model, input_shape)
-    latest: list[Tensor] = [images]
-    ended = False
-
-    def follow(name: str, inputs: Any, output: Any) -> None:
-        nonlocal ended
-        if ended:
-            return
-        chain.append((name, modules[name]))
-        if _window(name, modules[name]) == "everything":
-            ended = True
-        elif len(inputs) != 1 or inputs[0] is not latest[0]:
-            raise ValueError(
-                f"receptive_field follows a chain of modules, but {name} does not read just what the layer "
-                "before it gave; pass the layers of one path as a list"
-            )
-        latest[0] = output
-
-    with observed(modules, follow), evaluating(model), torch.no_grad():
-        model(images)
-    return chain
+    return list(leaves(layers).items())
 
 
 _POINTWISE = (
@@ -225,18 +215,33 @@ def _window(name: str, layer: nn.Module) -> Window | str | None:
         return "everything"
     if not hasattr(layer, "kernel_size") or getattr(layer, "transposed", False):
         raise ValueError(f"receptive_field does not know the window of layer {name} ({type(layer).__name__})")
-    kernel, stride, padding, dilation = (
-        _side(name, what, getattr(layer, what, default))
-        for what, default in (("kernel_size", 1), ("stride", 1), ("padding", 0), ("dilation", 1))
-    )
+    try:
+        kernel, stride, padding, dilation = _settings(layer)
+    except ValueError as error:
+        raise ValueError(f"{error} in layer {name}; give rows only as Windows") from error
     return Window(kernel, stride, padding, dilation, name=name, kind=type(layer).__name__)
 
 
-def _side(name: str, what: str, value: Any) -> int:
-    """Return the one number behind 3 or (3, 3)."""
-    sides = {value} if isinstance(value, int) else set(value)
-    if len(sides) != 1 or not all(isinstance(side, int) for side in sides):
-        raise ValueError(
-            f"windows must be square, got {what}={value!r} in layer {name}; give rows only as Windows"
-        )
-    return int(sides.pop())
+def _settings(layer: nn.Module) -> Settings:
+    """Return kernel, stride, padding and dilation of a layer that has them."""
+    kernel, stride, padding, dilation = (
+        square(what, getattr(layer, what, default))
+        for what, default in (("kernel_size", 1), ("stride", 1), ("padding", 0), ("dilation", 1))
+    )
+    return kernel, stride, padding, dilation
+
+
+_OTHER_KERNELS = (nn.Unfold, nn.Fold, nn.MaxUnpool2d, nn.FractionalMaxPool2d)
+"""Layers that have a kernel size and yet do not slide a window over a map and give a map."""
+
+
+def _own_window(layer: nn.Module) -> Settings | None:
+    """Return the window of a layer that says it itself; what others do is followed inside them."""
+    if not hasattr(layer, "kernel_size") or getattr(layer, "transposed", False):
+        return None
+    if isinstance(layer, _OTHER_KERNELS) or isinstance(getattr(layer, "padding", 0), str):
+        return None
+    try:
+        return _settings(layer)
+    except ValueError:
+        return None
