@@ -7,6 +7,7 @@ from sphinx.application import Sphinx
 from cnncourse.book.data_sets import DataSets
 from cnncourse.book.folded import setup_folding
 from cnncourse.book.ledger import ClaimsLedger
+from cnncourse.book.model_zoo import ModelZoo
 from cnncourse.book.outputs import CourseOutputs, drop_unshown_outputs
 from cnncourse.book.pages import setup_pages
 from cnncourse.book.recorded import RecordedRuns
@@ -21,6 +22,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_transform(CourseOutputs)
     app.add_directive("claims-ledger", ClaimsLedger)
     app.add_directive("data-sets", DataSets)
+    app.add_directive("model-zoo", ModelZoo)
     app.add_directive("recorded-runs", RecordedRuns)
     app.add_directive("learning-check", LearningCheck)
     app.add_directive("speed-tables", SpeedTables)

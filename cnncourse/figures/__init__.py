@@ -17,6 +17,7 @@ from cnncourse.figures.signals import (
 )
 from cnncourse.figures.sliding import sliding_window
 from cnncourse.figures.style import COLOURS, SERIES, new_figure, subplots
+from cnncourse.figures.zoo import zoo_chart, zoo_chart_alt
 
 __all__ = [
     "COLOURS",
@@ -50,4 +51,6 @@ __all__ = [
     "time_bars",
     "time_bars_alt",
     "wrong_side",
+    "zoo_chart",
+    "zoo_chart_alt",
 ]

@@ -61,6 +61,8 @@ class ZooRow:
     """Default height and width of the images, in pixels."""
     num_classes: int
     """Default number of logits."""
+    in_channels: int
+    """Default number of channels of the images."""
     weight_bytes: int
     """Memory of weights and biases in float32."""
     activation_bytes: int
@@ -181,6 +183,7 @@ def _row(entry: Entry) -> ZooRow:
         multiply_adds=entry.multiply_adds,
         side=entry.side,
         num_classes=entry.num_classes,
+        in_channels=entry.in_channels,
         weight_bytes=BYTES_A_PARAMETER * entry.parameters,
         printed_error=entry.printed_error,
         public_accuracy=entry.public_accuracy,

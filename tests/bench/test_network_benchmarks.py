@@ -10,6 +10,7 @@ from cnncourse.bench.network_catalogue import COMPARED
 from cnncourse.bench.peers import convolutions, networks
 from cnncourse.bench.task import Task
 from cnncourse.bench.trial import run_trial
+from cnncourse.models import names
 
 SMALL = {"channels": 4, "side": 6, "kernel": 3, "batch_size": 4}
 TAKING_PART = [
@@ -90,4 +91,5 @@ def test_the_networks_compared_are_torchvisions_too():
     from torchvision.models import list_models
 
     assert set(COMPARED) <= set(list_models())
+    assert set(COMPARED) <= set(names())
     assert networks.CLASSES == 1000
