@@ -1,6 +1,6 @@
 """The only plotting code of the course: arrays in, axes out, one style, legible in light and dark."""
 
-from cnncourse.figures.architecture import architecture
+from cnncourse.figures.architecture import Stage, architecture, architecture_alt, stages
 from cnncourse.figures.contact_sheet import contact_sheet, contact_sheet_alt
 from cnncourse.figures.costs import cost_bars, cost_bars_alt, time_bars, time_bars_alt
 from cnncourse.figures.curves import bars, curves
@@ -22,8 +22,10 @@ from cnncourse.figures.zoo import zoo_chart, zoo_chart_alt
 __all__ = [
     "COLOURS",
     "SERIES",
+    "Stage",
     "activation_profile",
     "architecture",
+    "architecture_alt",
     "bars",
     "contact_sheet",
     "contact_sheet_alt",
@@ -47,6 +49,7 @@ __all__ = [
     "signal_by_layer",
     "signal_by_layer_alt",
     "sliding_window",
+    "stages",
     "subplots",
     "time_bars",
     "time_bars_alt",

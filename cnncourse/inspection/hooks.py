@@ -85,6 +85,31 @@ def leaves(model: nn.Module) -> dict[str, nn.Module]:
     return {name or type(module).__name__.lower(): module for name, module in found.items()}
 
 
+def blocks(model: nn.Module) -> dict[str, nn.Module]:
+    """Return the parts that a network is written down as, by dotted name, each once.
+
+    Plain containers (``nn.Sequential``, ``nn.ModuleList``, ``nn.ModuleDict``) are opened; a module of any
+    other class is one part, whatever it holds.
+
+    Args:
+        model: any network.
+
+    Returns:
+        Name to module; the network itself when it has no parts.
+    """
+    found: dict[str, nn.Module] = {}
+
+    def collect(prefix: str, module: nn.Module) -> None:
+        for name, child in module.named_children():
+            if type(child) in (nn.Sequential, nn.ModuleList, nn.ModuleDict) and any(child.children()):
+                collect(f"{prefix}{name}.", child)
+            elif not any(child is other for other in found.values()):
+                found[f"{prefix}{name}"] = child
+
+    collect("", model)
+    return found or {type(model).__name__.lower(): model}
+
+
 def chosen_layers(
     model: nn.Module, layers: Sequence[str | nn.Module | type[nn.Module]]
 ) -> dict[str, nn.Module]:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from cnncourse.inspection.hooks import blocks as parts
 from cnncourse.inspection.hooks import evaluating, leaves, observed, zeros_for
 from cnncourse.inspection.meta import checked_shape
 from cnncourse.inspection.tables import LayerTable
@@ -67,7 +68,7 @@ def count_parameters(model: nn.Module, *, trainable_only: bool = False) -> int:
     return sum(p.numel() for p in model.parameters() if p.requires_grad or not trainable_only)
 
 
-def shape_trace(model: nn.Module, input_shape: Sequence[int]) -> ShapeTrace:
+def shape_trace(model: nn.Module, input_shape: Sequence[int], *, blocks: bool = False) -> ShapeTrace:
     """Run a network once on zeros and write down every layer it meets.
 
     The network is put into eval mode for the run and given back in the mode it was in. One that was built
@@ -76,6 +77,8 @@ def shape_trace(model: nn.Module, input_shape: Sequence[int]) -> ShapeTrace:
     Args:
         model: any network; layers are the modules that contain no others.
         input_shape: shape of the input with the batch in front, such as ``(1, 1, 32, 32)``.
+        blocks: have a row for each part that the network is written down as, such as a residual block,
+            instead: plain containers are opened, modules of other classes are not.
 
     Returns:
         One row a layer, in the order of the forward pass; a layer met twice has two rows.
@@ -86,7 +89,7 @@ def shape_trace(model: nn.Module, input_shape: Sequence[int]) -> ShapeTrace:
     Book: pooling_lenet
     """
     shape = checked_shape(input_shape)
-    modules = leaves(model)
+    modules = parts(model) if blocks else leaves(model)
     rows: list[ShapeRow] = []
     counted: set[int] = set()
 

@@ -1,10 +1,18 @@
 """Networks drawn from shapes, and frames on pictures: counts and corners one can work out by hand."""
 
+import doctest
+import importlib
+
 import numpy as np
 import pytest
+import torch
 from matplotlib.patches import Rectangle
+from torch import nn
 
 from cnncourse import figures
+from cnncourse.inspection import shape_trace
+from cnncourse.models import LeNet5
+from cnncourse.models.catalogue import build
 
 LAYERS = [("input", (1, 32, 32)), ("C1", (6, 28, 28)), ("F6", (84,))]
 
@@ -62,3 +70,76 @@ def test_an_empty_frame_is_refused():
         figures.framed_image(np.zeros((10, 10)), [(4, 2, 0, 1)])
     with pytest.raises(ValueError, match=r"got 2 for 1 frames"):
         figures.framed_image(np.zeros((10, 10)), [(0, 1, 0, 1)], colours=["blue", "red"])
+
+
+def traced(name, side):
+    with torch.device("meta"):
+        model = build(name)
+    return figures.stages(shape_trace(model, (1, 3, side, side), blocks=True))
+
+
+def test_lenet_as_its_paper_draws_it():
+    found = figures.stages(shape_trace(LeNet5(), (1, 1, 32, 32)))
+    assert [stage.name for stage in found] == ["input", "c1", "s2", "c3", "s4", "c5", "f6", "output"]
+    assert [stage.shape for stage in found[3:6]] == [(16, 10, 10), (16, 5, 5), (120,)]
+    assert all(not stage.note for stage in found)
+
+
+def test_vgg16_in_stages():
+    found = traced("vgg16", 224)
+    assert [(stage.shape, stage.note) for stage in found] == [
+        ((3, 224, 224), ""),
+        ((64, 224, 224), "2 layers"),
+        ((128, 112, 112), "2 layers"),
+        ((256, 56, 56), "3 layers"),
+        ((512, 28, 28), "3 layers"),
+        ((512, 14, 14), "3 layers"),
+        ((512, 7, 7), ""),
+        ((4096,), "2 layers"),
+        ((1000,), ""),
+    ]
+    assert [stage.name for stage in found[1:7]] == [*["conv"] * 5, "max pool"]
+
+
+def test_resnet50_in_stages_of_blocks():
+    found = traced("resnet50", 224)
+    assert [(stage.name, stage.shape, stage.note) for stage in found[3:7]] == [
+        ("layer1", (256, 56, 56), "3 blocks"),
+        ("layer2", (512, 28, 28), "4 blocks"),
+        ("layer3", (1024, 14, 14), "6 blocks"),
+        ("layer4", (2048, 7, 7), "3 blocks"),
+    ]
+    assert len(found) <= 10
+
+
+def test_stages_that_cannot_be():
+    trace = shape_trace(nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 3)), (1, 5, 2))
+    with pytest.raises(ValueError, match=r"no layer of the trace gives maps \(C, H, W\) or vectors"):
+        figures.stages(trace)
+    with pytest.raises(ValueError, match=r"most must be at least 2, .* got most=1"):
+        figures.stages(shape_trace(nn.Linear(2, 3), (1, 2)), most=1)
+
+
+def test_many_layers_are_drawn_in_rows():
+    ax = figures.architecture(traced("vgg16", 224))
+    tops = {round(text.get_position()[1], 2) for text in ax.texts if "×" in text.get_text()}
+    assert len(tops) == 2
+    assert "3 layers" in written(ax)
+    six = figures.architecture(LAYERS * 2)
+    assert len({text.get_position()[1] for text in six.texts if "×" in text.get_text()}) == 1
+    with pytest.raises(ValueError, match="per_row must be at least 1, got per_row=0"):
+        figures.architecture(LAYERS, per_row=0)
+
+
+def test_alt_text_names_all_steps():
+    assert figures.architecture_alt(LAYERS) == (
+        "A chain of 3 layers or stages: input 1×32×32, then C1 6×28×28, then F6 84."
+    )
+    assert "then layer1 256×56×56, then" in figures.architecture_alt(traced("resnet50", 224))
+
+
+@pytest.mark.parametrize("module", ["architecture", "signals"])
+def test_examples_run(module):
+    results = doctest.testmod(importlib.import_module(f"cnncourse.figures.{module}"))
+    assert results.attempted
+    assert not results.failed

@@ -125,7 +125,7 @@ def gradient_box(model, layer, images, unit):
     ("name", "side"),
     [
         *(("resnet20", 48), ("mobilenet_v2", 64), ("squeezenet1_0", 64), ("densenet40_12", 32)),
-        *(("shufflenet_v2_x0_5", 64), ("googlenet2014", 64), ("convnext_tiny", 96)),
+        *(("shufflenet_v2_x0_5", 64), ("googlenet2014", 64), ("convnext_tiny", 64)),
     ],
 )
 def test_where_gradients_arrive(name, side):

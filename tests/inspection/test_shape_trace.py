@@ -58,6 +58,23 @@ def test_dictionary():
     assert trace["drop"].shape == (2, 3)
 
 
+def test_blocks_are_one_row():
+    class Block(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = nn.Linear(3, 5), nn.Linear(5, 3)
+
+        def forward(self, x):
+            return x + self.b(self.a(x))
+
+    model = nn.Sequential(nn.Linear(2, 3), nn.Sequential(Block(), nn.ReLU()))
+    trace = shape_trace(model, (1, 2), blocks=True)
+    assert [(row.name, row.kind, row.parameters) for row in trace] == [
+        *(("0", "Linear", 9), ("1.0", "Block", 38), ("1.1", "ReLU", 0))
+    ]
+    assert [row.name for row in shape_trace(nn.ReLU(), (1, 2), blocks=True)] == ["relu"]
+
+
 def test_shared_and_frozen_parameters():
     tied = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
     tied[1].weight = tied[0].weight
