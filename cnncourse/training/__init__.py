@@ -8,6 +8,7 @@ from cnncourse.training.checkpoint_tree import CheckpointError, CheckpointWarnin
 from cnncourse.training.config import TrainConfig
 from cnncourse.training.device import resolve_device
 from cnncourse.training.distributed import World, current_world, process_group
+from cnncourse.training.fixed_crops import crop_grid, shorter_side, ten_crop
 from cnncourse.training.history import EpochRow, History
 from cnncourse.training.inference import inference_copy, predict
 from cnncourse.training.loop import evaluate, train_epoch, train_step
@@ -16,6 +17,13 @@ from cnncourse.training.moving_average import MovingAverage
 from cnncourse.training.optimisers import build_optimiser, parameter_groups
 from cnncourse.training.schedules import constant, cosine, one_cycle, plateau, step_decay
 from cnncourse.training.signals import Interrupted
+from cnncourse.training.test_time import (
+    averaged_predict,
+    crop_predict,
+    dense_predict,
+    ensemble_predict,
+    multi_scale_predict,
+)
 from cnncourse.training.trainer import Trainer
 from cnncourse.training.weights_file import read_weights
 
@@ -34,13 +42,19 @@ __all__ = [
     "Trainer",
     "TrainingError",
     "World",
+    "averaged_predict",
     "build_optimiser",
     "constant",
     "cosine",
+    "crop_grid",
+    "crop_predict",
     "current_world",
+    "dense_predict",
+    "ensemble_predict",
     "evaluate",
     "inference_copy",
     "keep_freed_memory",
+    "multi_scale_predict",
     "one_cycle",
     "parameter_groups",
     "plateau",
@@ -49,7 +63,9 @@ __all__ = [
     "read_checkpoint",
     "read_weights",
     "resolve_device",
+    "shorter_side",
     "step_decay",
+    "ten_crop",
     "train_epoch",
     "train_step",
     "write_checkpoint",
