@@ -6,6 +6,7 @@ progress, report) -> Record`` instead.
 """
 
 RECIPES = {
+    "ablation-atlas": "cnncourse.recipes.ablation_atlas",
     "classifier": "cnncourse.recipes.classifier",
     "deep-start": "cnncourse.recipes.deep_start",
     "folder-finetune": "cnncourse.recipes.folder_finetune",

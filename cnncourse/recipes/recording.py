@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from inspect import signature
 from pathlib import Path
 from time import perf_counter
 from types import ModuleType
@@ -174,10 +175,14 @@ def make_record(
     """
     recipe = load_recipe(name)
     if not hasattr(recipe, "plan"):  # a measurement with a loop of its own
-        if options or changes or checkpoints:
-            raise ValueError(f"{recipe.NAME} has no options, settings or checkpoints; leave them out")
         record: Record = recipe.run(
-            budget, seeds=seeds, root=root, device=device, progress=progress, report=report
+            budget,
+            seeds=seeds,
+            root=root,
+            device=device,
+            progress=progress,
+            report=report,
+            **_own_arguments(recipe, options, changes, checkpoints),
         )
         return record
     return run_recorded(
@@ -192,3 +197,28 @@ def make_record(
         progress=progress,
         report=report,
     )
+
+
+_EVERY_RUN = ("budget", "seeds", "root", "device", "progress", "report", "checkpoints")
+"""Arguments of a measurement that are no options of it."""
+
+
+def _own_arguments(
+    recipe: ModuleType,
+    options: Mapping[str, Any] | None,
+    changes: Mapping[str, Any] | None,
+    checkpoints: str | os.PathLike[str] | None,
+) -> dict[str, Any]:
+    """Return what a measurement with a loop of its own takes besides the usual arguments."""
+    taken = signature(recipe.run).parameters
+    known = [name for name in taken if name not in _EVERY_RUN]
+    unknown = sorted(set(options or {}) - set(known))
+    if unknown:
+        raise ValueError(
+            f"there is no option of {recipe.NAME} named {', '.join(unknown)}; there are: {', '.join(known) or 'none'}"
+        )
+    if changes:
+        raise ValueError(f"{recipe.NAME} has settings of its own, got {', '.join(changes)}; leave them out")
+    if checkpoints and "checkpoints" not in taken:
+        raise ValueError(f"{recipe.NAME} keeps no checkpoints, got {checkpoints}; leave them out")
+    return {**(options or {}), **({"checkpoints": checkpoints} if checkpoints else {})}

@@ -14,7 +14,7 @@ def split_label(result: str) -> tuple[str, str]:
     """Return what was measured, and on what where one run measured several things.
 
     Args:
-        result: name of a result: ``test_accuracy``, ``l1_m4_width_512_layers_1``.
+        result: name of a result: ``test_accuracy``, ``l1_m4_width_512_layers_1``, ``error: plain-20``.
 
     Returns:
         Label of a row, and label inside it, which may be empty: ``("test accuracy", "")``,
@@ -26,4 +26,7 @@ def split_label(result: str) -> tuple[str, str]:
         n, width, layers = match.groups()
         shape = f"{width} units in 1 layer" if layers == "1" else f"{layers} layers of {width}"
         return f"L1 distance to m⁽{n.translate(_SUPERSCRIPT)}⁾", shape
+    if ": " in result:
+        label, detail = result.split(": ", 1)
+        return label, detail
     return _WHOLE.get(result, result.replace("_", " ")), ""

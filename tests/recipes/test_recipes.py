@@ -14,7 +14,7 @@ from cnncourse.records import RecordError
 from cnncourse.records.comparison import compare
 from cnncourse.training import EpochRow, History
 
-TRAINED = [name for name in RECIPES if name != "sawtooth-race"]
+TRAINED = [name for name in RECIPES if hasattr(load_recipe(name), "plan")]
 SHARED = course_root().parent / "shared" / "data"
 
 
@@ -23,7 +23,7 @@ def test_every_listed_recipe_says_what_it_is(name):
     recipe = importlib.import_module(RECIPES[name])
     assert name == recipe.NAME
     assert recipe.TITLE
-    assert callable(recipe.plan if name in TRAINED else recipe.run)
+    assert callable(recipe.plan) if name in TRAINED else callable(recipe.run)
     assert load_recipe(name.replace("-", "_")) is recipe
 
 
