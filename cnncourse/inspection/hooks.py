@@ -124,23 +124,23 @@ def chosen_layers(
         Name to module, in the order of ``model.named_modules()``, each once.
 
     Raises:
-        ValueError: if a layer is not part of the model, or there is no module of a class.
+        ValueError: if a layer is not part of the model, or there is no module of any of the classes.
     """
     if not layers:
         return leaves(model)
     wanted: set[int] = set()
     for layer in layers:
         if isinstance(layer, type):
-            found = [id(module) for module in model.modules() if isinstance(module, layer)]
-            if not found:
-                kinds = ", ".join(sorted({type(module).__name__ for module in leaves(model).values()}))
-                raise ValueError(
-                    f"{type(model).__name__} has no module of class {layer.__name__}; its layers are of {kinds} "
-                    "(what forward() does by a function is no module)"
-                )
-            wanted.update(found)
+            wanted.update(id(module) for module in model.modules() if isinstance(module, layer))
         else:
             wanted.add(id(find_layer(model, layer)))
+    if not wanted:
+        asked = " or ".join(layer.__name__ for layer in layers if isinstance(layer, type))
+        kinds = ", ".join(sorted({type(module).__name__ for module in leaves(model).values()}))
+        raise ValueError(
+            f"{type(model).__name__} has no module of class {asked}; its layers are of {kinds} "
+            "(what forward() does by a function is no module)"
+        )
     names = {name or type(module).__name__.lower(): module for name, module in model.named_modules()}
     return {name: module for name, module in names.items() if id(module) in wanted}
 

@@ -34,6 +34,9 @@ _COUNTS: dict[Any, Callable[[Tensor, Sequence[Any]], int]] = {
     _aten.convolution.default: _convolution,
     _aten.mm.default: _matrix_product(0),
     _aten.bmm.default: _matrix_product(0),
+    _aten.bmm.out: _matrix_product(
+        0
+    ),  # products written to a given place, as the course's own convolution does
     _aten.addmm.default: _matrix_product(1),
     _aten.baddbmm.default: _matrix_product(1),
 }

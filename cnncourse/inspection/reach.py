@@ -93,7 +93,8 @@ def last_map_field(model: nn.Module, input_shape: Sequence[int]) -> Reach | None
         The field; ``None`` if the network has no maps, such as a multilayer perceptron.
 
     Raises:
-        ValueError: if the shape has a number below 1, or maps of different resolution meet.
+        ValueError: if the shape has a number below 1, maps of different resolution meet, or an operation moves pixels
+            in another way, such as a transposed convolution.
     """
     shape = checked_shape(input_shape)
     images = torch.empty(shape, dtype=model_dtype(model), device="meta")
@@ -107,6 +108,8 @@ _aten = torch.ops.aten
 
 
 def _convolution(field: Reach, _images: Tensor, _output: Any, arguments: Sequence[Any]) -> Reach:
+    if arguments[6]:
+        raise ValueError("receptive fields cannot be followed through a transposed convolution")
     weight, stride, padding, dilation = arguments[1], *arguments[3:6]
     return field.through(weight.shape[ROWS], stride[0], padding[0], dilation[0])
 
@@ -157,6 +160,8 @@ _RULES: dict[Any, Callable[[Reach, Tensor, Any, Sequence[Any]], Reach]] = {
     _aten.reflection_pad2d.default: _padded,
 }
 """Operations that change the field; all others join the fields of what they read."""
+_LOST = {"as_strided", "baddbmm", "bmm", "flip", "grid_sampler_2d", "roll"}
+"""Operations that move pixels in ways that no interval describes."""
 
 
 class _Follower(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -173,6 +178,12 @@ class _Follower(TorchDispatchMode):  # type: ignore[no-untyped-call]
         read = [one for one in tree_leaves((args, kwargs)) if id(one) in self._fields]
         if not read:
             return output
+        kind = func.overloadpacket.__name__
+        if kind in _LOST or kind.startswith("upsample"):
+            raise ValueError(
+                f"receptive fields cannot be followed through {kind}; build the network of torch.nn's convolutions, "
+                "pooling, elementwise functions, sums and concatenations"
+            )
         field = self._fields[id(read[0])]
         for other in read[1:]:
             field = field.joined(self._fields[id(other)])

@@ -7,6 +7,7 @@ from torch.nn import functional
 
 from cnncourse.inspection import receptive_field
 from cnncourse.inspection.reach import WHOLE, Reach, last_map_field
+from cnncourse.layers import Conv2d
 from cnncourse.models import build
 
 
@@ -96,3 +97,16 @@ def test_windows_by_hand():
         Reach(0, 0, 1).joined(Reach(0, 0, 2))
     with pytest.raises(ValueError, match="at least 1"):
         last_map_field(nn.Conv2d(1, 1, 1), (1, 1, 0, 4))
+
+
+@pytest.mark.parametrize(
+    ("layer", "words"),
+    [
+        (nn.ConvTranspose2d(1, 1, 2, stride=2), "through a transposed convolution"),
+        (nn.Upsample(scale_factor=2), "through upsample_nearest2d"),
+        (Conv2d(1, 1, 3), "through as_strided"),  # the course's own: windows are a view of the same memory
+    ],
+)
+def test_what_cannot_be_followed_is_refused(layer, words):
+    with pytest.raises(ValueError, match=words):
+        last_map_field(layer, (1, 1, 8, 8))
