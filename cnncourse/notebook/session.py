@@ -13,7 +13,7 @@ from IPython.display import display
 from cnncourse import claims
 from cnncourse.markup import STYLE_SHEET
 
-__all__ = ["BUDGETS", "Session", "begin", "resolve_budget"]
+__all__ = ["BUDGETS", "Session", "begin", "resolve_budget", "resolve_seed"]
 
 T = TypeVar("T")
 
@@ -67,21 +67,44 @@ def resolve_budget(budget: str) -> str:
     return asked
 
 
-def begin(slug: str, budget: str = "auto", *, seed: int = 0) -> Session:
+def resolve_seed(seed: int | None = None) -> int:
+    """Return the seed of a chapter: the one given, or that of the environment, or 0.
+
+    Args:
+        seed: ``None`` takes the environment variable ``CNNCOURSE_SEED``, and 0 where it is not set.
+
+    Returns:
+        A whole number, at least 0.
+
+    Raises:
+        ValueError: if it is anything else.
+    """
+    if seed is not None:
+        asked, where = str(seed), "the argument seed"
+    else:
+        asked, where = os.environ.get("CNNCOURSE_SEED", "0"), "the environment variable CNNCOURSE_SEED"
+    # NumPy's global generator takes no seed of more than 32 bits.
+    if not (asked.isascii() and asked.isdigit() and int(asked) < 2**32):
+        raise ValueError(f"a seed must be a whole number from 0 to 2**32 - 1, got {asked!r}; mend {where}")
+    return int(asked)
+
+
+def begin(slug: str, budget: str = "auto", *, seed: int | None = None) -> Session:
     """Set a chapter up: resolve the budget, choose the device, seed everything, add the course's style.
 
     Args:
         slug: name of the chapter's notebook, without ending.
         budget: as for :func:`resolve_budget`.
-        seed: for Python, NumPy and torch.
+        seed: for Python, NumPy and torch; ``None`` as for :func:`resolve_seed`, so that a chapter can be run
+            with others.
 
     Returns:
         The session.
 
     Raises:
-        ValueError: if the budget is unknown.
+        ValueError: if the budget is unknown, or the seed none.
     """
-    resolved = resolve_budget(budget)
+    resolved, seed = resolve_budget(budget), resolve_seed(seed)
     random.seed(seed)
     np.random.seed(seed)  # readers' own cells may use the global state
     torch.manual_seed(seed)

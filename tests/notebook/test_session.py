@@ -10,6 +10,7 @@ from cnncourse import claims, notebook
 @pytest.fixture(autouse=True)
 def plain_environment(monkeypatch):
     monkeypatch.delenv("CNNCOURSE_BUDGET", raising=False)
+    monkeypatch.delenv("CNNCOURSE_SEED", raising=False)
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()
     yield
     random.setstate(states[0])
@@ -66,6 +67,27 @@ def test_full_stands_for_book_when_left_out_but_not_when_zero():
 
 def draws():
     return random.random(), np.random.rand(), torch.rand(()).item()
+
+
+def test_the_seed_comes_from_the_environment_unless_given(monkeypatch):
+    assert notebook.begin("a_chapter", "smoke").seed == 0
+    monkeypatch.setenv("CNNCOURSE_SEED", "7")
+    assert notebook.begin("a_chapter", "smoke").seed == 7
+    first = draws()
+    assert notebook.begin("a_chapter", "smoke", seed=7).seed == 7
+    assert draws() == first
+    assert notebook.begin("a_chapter", "smoke", seed=0).seed == 0
+
+
+@pytest.mark.parametrize("asked", ["", "-1", "1.5", "seven", "4294967296", "²"])
+def test_what_is_no_seed_is_refused_where_it_stands(monkeypatch, asked):
+    monkeypatch.setenv("CNNCOURSE_SEED", asked)
+    with pytest.raises(
+        ValueError, match=r"0 to 2\*\*32 - 1, got .*; mend the environment variable CNNCOURSE_SEED"
+    ):
+        notebook.begin("a_chapter", "smoke")
+    with pytest.raises(ValueError, match="got '-3'; mend the argument seed"):
+        notebook.begin("a_chapter", "smoke", seed=-3)
 
 
 def test_beginning_seeds_everything():
