@@ -1,5 +1,7 @@
 """Which networks the sweeps run: all that are cheap; of a model file with none, the cheapest; the others on demand."""
 
+import inspect
+
 import pytest
 import torch
 from torch import nn
@@ -11,7 +13,7 @@ MOST_MULTIPLY_ADDS = 0.35e9
 """Multiply-adds of one image at the sweep's side above which a network is run on demand only."""
 
 MOST_PARAMETERS = 30e6
-"""Parameters above which it is."""
+"""Parameters above which it is, fully connected layers that can be made narrow not counted."""
 
 
 def side_of(entry):
@@ -23,14 +25,30 @@ def cost(entry):
     return entry.multiply_adds * (side_of(entry) / entry.side) ** 2
 
 
+def slim(entry):
+    """Return options for narrow fully connected layers: AlexNet's and VGG's hold nine tenths of all weights."""
+    wide = entry.parameters > MOST_PARAMETERS and "hidden" in inspect.signature(entry.builder).parameters
+    return {"hidden": 64} if wide else {}
+
+
 def is_light(entry):
-    return cost(entry) <= MOST_MULTIPLY_ADDS and entry.parameters <= MOST_PARAMETERS
+    return cost(entry) <= MOST_MULTIPLY_ADDS and (entry.parameters <= MOST_PARAMETERS or bool(slim(entry)))
 
 
-def swept():
+CHEAPEST = {min(module.ENTRIES, key=cost).name for module in MODULES}
+"""Of each model file one network."""
+
+LIGHT = {entry.name for entry in CATALOGUE if is_light(entry)} | CHEAPEST
+
+SMALL = {"lenet5", "resnet20", "speed_net", "squeezenet1_1"}
+"""For what takes several seconds with others."""
+
+SMALLEST = {"lenet5", "resnet20"}
+"""For what takes up to a minute with others."""
+
+
+def swept(everyday):
     """Return all entries as parameters; those that are not for every day are marked."""
-    everyday = {entry.name for entry in CATALOGUE if is_light(entry)}
-    everyday |= {min(module.ENTRIES, key=cost).name for module in MODULES}
     return [
         pytest.param(entry, id=entry.name, marks=() if entry.name in everyday else pytest.mark.exhaustive)
         for entry in CATALOGUE
@@ -64,14 +82,36 @@ def measure_statistics(model, images):
     return model.eval()
 
 
-@pytest.fixture(scope="module", params=swept())
-def network(request):
-    """A network with 7 classes in evaluation mode, and four images for it."""
-    entry = request.param
+def fresh(entry):
+    """Return a network with 7 classes in evaluation mode, and four images for it."""
     torch.manual_seed(0)
     side = side_of(entry)
     images = torch.randn(4, entry.in_channels, side, side)
-    model = build(entry.name, num_classes=7).eval()
+    model = build(entry.name, num_classes=7, **slim(entry)).eval()
     with torch.no_grad():
         overflows = not model(images).isfinite().all()
     return (measure_statistics(model, images) if overflows else model), images
+
+
+@pytest.fixture(scope="module", params=swept(LIGHT))
+def network(request):
+    """Every network that is light, and images for it."""
+    return fresh(request.param)
+
+
+@pytest.fixture(scope="module", params=swept(CHEAPEST))
+def representative(request):
+    """The cheapest network of every model file, and images for it."""
+    return fresh(request.param)
+
+
+@pytest.fixture(scope="module", params=swept(SMALL))
+def small_network(request):
+    """Some small networks, and images for them."""
+    return fresh(request.param)
+
+
+@pytest.fixture(scope="module", params=swept(SMALLEST))
+def smallest_network(request):
+    """Two of the smallest networks, and images for them."""
+    return fresh(request.param)
