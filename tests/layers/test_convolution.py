@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional
 from torch.testing import assert_close
 
+from cnncourse.inspection import layer_costs, receptive_field
 from cnncourse.layers import (
     Conv2d,
     conv1d_loops,
@@ -102,7 +103,8 @@ def convolutions(draw):
 
 def value_and_gradients(convolve, images, weight, bias, setting):
     inputs = [
-        None if tensor is None else tensor.clone().requires_grad_(True) for tensor in (images, weight, bias)
+        None if tensor is None else tensor.detach().clone().requires_grad_(True)
+        for tensor in (images, weight, bias)
     ]
     output = convolve(*inputs, **setting)
     # Another weight for each output, so that a gradient which lands in the wrong place is seen.
@@ -226,6 +228,35 @@ def test_the_layer_takes_the_weights_of_torchs():
     for name in ("kernel_size", "stride", "padding", "dilation", "groups", "in_channels", "out_channels"):
         assert getattr(ours, name) == getattr(theirs, name)
     assert "kernel_size=(3, 2), stride=(2, 2), padding=(1, 0)" in repr(ours)
+
+
+def test_the_layer_in_channels_last():
+    theirs, ours = (kind(4, 6, 3, padding=1, groups=2).double() for kind in (nn.Conv2d, Conv2d))
+    ours.load_state_dict(theirs.state_dict())
+    ours.to(memory_format=torch.channels_last)
+    images = random(2, 4, 5, 7).contiguous(memory_format=torch.channels_last)
+    found = value_and_gradients(
+        lambda x, w, b: functional.conv2d(x, w, b, padding=1, groups=2),
+        images,
+        theirs.weight,
+        theirs.bias,
+        {},
+    )
+    images.requires_grad_(True)
+    output = ours(images)
+    (output * torch.arange(1, output.numel() + 1).view_as(output)).sum().backward()
+    for mine, other in zip([output, images.grad, ours.weight.grad, ours.bias.grad], found, strict=True):
+        assert_close(mine, other)
+
+
+def test_the_layer_is_counted_as_torchs():
+    theirs, ours = (
+        nn.Sequential(kind(3, 8, 3, padding=1, stride=2), nn.ReLU(), kind(8, 8, 5, groups=2))
+        for kind in (nn.Conv2d, Conv2d)
+    )
+    shape = (2, 3, 64, 48)
+    assert layer_costs(ours, shape).multiply_adds == layer_costs(theirs, shape).multiply_adds
+    assert str(receptive_field(ours, shape)) == str(receptive_field(theirs, shape))
 
 
 def test_the_initial_weights_are_drawn_as_torchs():
