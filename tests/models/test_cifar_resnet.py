@@ -147,7 +147,7 @@ def test_too_shallow_and_too_small():
         CifarResNet(20, residual=False)(torch.zeros(1, 3, 3, 3))
 
 
-@pytest.mark.parametrize(("depth", "right"), [(20, 915), (56, 926)])
+@pytest.mark.parametrize(("depth", "right"), [(20, 915), (32, 928), (44, 933), (56, 926)])
 def test_public_weights_reach_their_accuracy(depth, right):
     folder = SHARED / "weights"
     if not folder.is_dir():
