@@ -4,7 +4,7 @@ He, Zhang, Ren & Sun, "Deep Residual Learning for Image Recognition", CVPR 2016,
 networks of 6n + 2 layers. The grid crosses their depths with shortcuts, batch norm and width, every network from
 several seeds and with one setting for all.
 
-Differs from the paper: images of 16 x 16 pixels, a few passes over a few thousand of them, no augmentation, a cosine
+Differs from the paper: images of 16 x 16 pixels, ten passes over a few hundred of them, no augmentation, a cosine
 schedule, gradients shortened to length 1 (the networks without batch norm do not survive otherwise), widths of one
 half, networks without batch norm. The numbers say which network learns faster at this scale, not how good it can be.
 """
@@ -58,7 +58,7 @@ class Scale:
 SCALES: dict[str, Scale] = {
     "smoke": Scale((8, 14), (0.5,), 60, 20, 2),
     "book": Scale((8, 20), (0.5,), 500, 200, 3),
-    "full": Scale((8, 14, 20, 32, 44, 56), (0.5, 1.0), 1500, 300, 8),
+    "full": Scale((8, 14, 20, 32, 44, 56), (0.5, 1.0), 640, 300, 10),
 }
 """The grid at each budget."""
 
@@ -143,7 +143,7 @@ def config(scale: Scale, *, seed: int = 0, device: str = "cpu") -> TrainConfig:
     """
     return TrainConfig(
         epochs=scale.epochs,
-        batch_size=50,
+        batch_size=20,
         peak_lr=0.1,
         weight_decay=1e-4,
         warmup_epochs=1,
