@@ -46,7 +46,7 @@ def follow(
     own_window: Callable[[nn.Module], Settings | None],
     *,
     ignore_gates: bool,
-) -> tuple[list[FollowedWindow], str | None]:
+) -> tuple[list[FollowedWindow], str | None, Layout | None]:
     """Run a network once on zeros and return its windows.
 
     Args:
@@ -56,7 +56,8 @@ def follow(
         ignore_gates: a map keeps its field when it is joined with numbers that saw everything.
 
     Returns:
-        The windows in the order of the forward pass, and the module from which on units see everything.
+        The windows in the order of the forward pass, the module from which on units see everything, and what
+        units of the last map see that do not.
 
     Raises:
         ValueError: if an operation cannot be followed.
@@ -73,7 +74,7 @@ def follow(
         for context in (evaluating(model), torch.no_grad(), follower):
             stack.enter_context(context)
         model(images)
-    return follower.windows, next(iter(follower.ends), None)
+    return follower.windows, next(iter(follower.ends), None), follower.final
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,7 @@ class _Follower(TorchDispatchMode):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self.windows: list[FollowedWindow] = []
         self.ends: dict[str, None] = {}
+        self.final: Layout | None = None
         self._ignore_gates = ignore_gates
         self._running: list[_Call] = []
         self._known: dict[int, State] = {}
@@ -142,6 +144,8 @@ class _Follower(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _know(self, tensor: Tensor, state: State) -> None:
         self._known[id(tensor)] = state
+        if isinstance(state, Layout) and state.is_map:
+            self.final = state
         self._alive.append(tensor)
 
     def _after(

@@ -89,6 +89,9 @@ class ReceptiveField(LayerTable[ReceptiveFieldRow]):
     """The layers with a window, in the order of the forward pass."""
     sees_everything_from: str | None = None
     """Name of the layer from which on each unit sees the whole map (linear, global pooling), if there is one."""
+    final_size: int | None = None
+    """Side of the field of the last map that does not see everything, over all branches that end in it; None if
+    there are no windows."""
     css_class: ClassVar[str] = "cnn-receptive-field"
 
     def _cells(self) -> tuple[list[str], list[list[str]]]:
@@ -100,6 +103,8 @@ class ReceptiveField(LayerTable[ReceptiveFieldRow]):
             ]
             for row in self.rows
         ]
+        if self.final_size and self.final_size != self.rows[-1].size:
+            cells.append(["last map", "", "", "", "", f"{self.final_size} × {self.final_size}", "", ""])
         if self.sees_everything_from:
             cells.append([self.sees_everything_from, "", "", "", "", "whole map", "", ""])
         return header, cells
@@ -141,8 +146,11 @@ def receptive_field(
     Book: pooling_lenet
     """
     if isinstance(layers, nn.Module) and input_shape is not None:
-        windows, end = follow(layers, checked_shape(input_shape), _own_window, ignore_gates=ignore_gates)
-        return ReceptiveField(tuple(map(_row, windows)), end)
+        windows, end, final = follow(
+            layers, checked_shape(input_shape), _own_window, ignore_gates=ignore_gates
+        )
+        size = final.rows.high - final.rows.low + 1 if final and windows else None
+        return ReceptiveField(tuple(map(_row, windows)), end, size)
     return _chained(_chain(layers))
 
 
@@ -166,7 +174,7 @@ def _chained(chain: Sequence[tuple[str, nn.Module | Window]]) -> ReceptiveField:
     for name, layer in chain:
         w = layer if isinstance(layer, Window) else _window(name, layer)
         if isinstance(w, str):
-            return ReceptiveField(tuple(rows), name)
+            return ReceptiveField(tuple(rows), name, rows[-1].size if rows else None)
         if w is None:
             continue
         reach = w.dilation * (w.kernel - 1)
@@ -174,7 +182,7 @@ def _chained(chain: Sequence[tuple[str, nn.Module | Window]]) -> ReceptiveField:
         size += reach * jump
         jump *= w.stride
         rows.append(ReceptiveFieldRow(w, size, jump, centre))
-    return ReceptiveField(tuple(rows))
+    return ReceptiveField(tuple(rows), None, rows[-1].size if rows else None)
 
 
 def _chain(layers: nn.Module | Sequence[nn.Module | Window]) -> list[tuple[str, nn.Module | Window]]:

@@ -7,6 +7,8 @@ from torch import nn
 from torch.nn.functional import avg_pool2d, pad
 
 from cnncourse.inspection import captured, receptive_field
+from cnncourse.inspection.reach import last_map_field
+from cnncourse.layers import Conv2d
 from cnncourse.models.catalogue import CATALOGUE, build
 
 
@@ -39,7 +41,27 @@ def test_the_largest_branch_decides():
         ("three.2", 5, 2, 0.0),
         ("join", 5 + 2 * 2, 2, 2.0),
     ]
-    assert field.sees_everything_from is None
+    assert (field.sees_everything_from, field.final_size) == (None, 9)
+
+
+def test_the_last_map_is_that_of_all_branches():
+    class Unequal(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.wide, self.narrow = nn.Conv2d(1, 1, 7, padding=3), nn.Conv2d(1, 1, 3, padding=1)
+
+        def forward(self, x):
+            return torch.cat([self.wide(x), self.narrow(x)], dim=1).mean((2, 3))
+
+    field = receptive_field(Unequal(), (1, 1, 8, 8))
+    assert (field.rows[-1].size, field.final_size, field.sees_everything_from) == (3, 7, "Unequal")
+    assert str(field).splitlines()[-2].split() == ["last", "map", "7", "×", "7"]
+    assert receptive_field([nn.Conv2d(1, 1, 3), nn.Flatten()]).final_size == 3
+    assert receptive_field([nn.ReLU()]).final_size is None
+
+
+def test_the_courses_own_convolution_says_its_window():
+    assert last(nn.Sequential(Conv2d(2, 2, 3, stride=2), nn.ReLU()), (1, 2, 9, 9)).size == 3
 
 
 def test_branches_to_either_side():
@@ -91,10 +113,11 @@ def test_the_smallest_network_of_every_paper_has_an_answer(entry):
         model = build(entry.name)
     field = receptive_field(model, (1, entry.in_channels, entry.side, entry.side), ignore_gates=True)
     assert len(field) or entry.name == "mlp"
-    names = dict(model.named_modules())
-    for row in field:
-        assert row.size >= 1
-        assert row.name in names
+    # The same, followed by other code along the rows alone. It takes gates for what they are, and stops before a
+    # map of one unit, in which these two end.
+    reach = last_map_field(model, (1, entry.in_channels, entry.side, entry.side))
+    if reach is not None and reach.size is not None and entry.name not in ("speed_net", "lenet5_1998"):
+        assert reach.size == field.final_size
 
 
 def smooth(model):
