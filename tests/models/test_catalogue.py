@@ -17,9 +17,14 @@ def on_meta(entry, **options):
         return build(entry.name, **options)
 
 
-@pytest.mark.parametrize("entry", CATALOGUE, ids=lambda entry: entry.name)
-def test_counts_are_the_listed_and_the_printed_ones(entry):
-    model = on_meta(entry)
+@pytest.fixture(scope="module", params=CATALOGUE, ids=lambda entry: entry.name)
+def listed(request):
+    """An entry and its network, in evaluation mode and without numbers; one is kept at a time."""
+    return request.param, on_meta(request.param).eval()
+
+
+def test_counts_are_the_listed_and_the_printed_ones(listed):
+    entry, model = listed
     shape = (1, entry.in_channels, entry.side, entry.side)
     assert count_parameters(model) == entry.parameters
     assert count_multiply_adds(model, shape) == entry.multiply_adds
@@ -60,13 +65,13 @@ def test_weights_are_the_files_torchvision_names():
             assert entry.public_accuracy == (stated["acc@1"], stated["acc@5"])
 
 
-@pytest.mark.parametrize("entry", CATALOGUE, ids=lambda entry: entry.name)
-def test_the_smallest_side_is_the_smallest(entry):
-    model = on_meta(entry).eval()
-    side = entry.smallest_side
-    assert model(torch.empty(2, entry.in_channels, side, side, device="meta")).shape == (2, entry.num_classes)
-    with pytest.raises(ValueError, match=rf"got \(2, {entry.in_channels}, {side - 1}, {side}\); "):
-        model(torch.empty(2, entry.in_channels, side - 1, side, device="meta"))
+def test_the_smallest_side_is_the_smallest(listed):
+    entry, model = listed
+    channels, side = entry.in_channels, entry.smallest_side
+    assert model(torch.empty(2, channels, side, side, device="meta")).shape == (2, entry.num_classes)
+    for height, width in [(side - 1, side), (side, side - 1)]:
+        with pytest.raises(ValueError, match=rf"got \(2, {channels}, {height}, {width}\); "):
+            model(torch.empty(2, channels, height, width, device="meta"))
 
 
 def test_entries_refuse_what_cannot_be():
