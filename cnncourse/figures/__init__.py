@@ -5,6 +5,12 @@ from cnncourse.figures.contact_sheet import contact_sheet, contact_sheet_alt
 from cnncourse.figures.costs import cost_bars, cost_bars_alt, time_bars, time_bars_alt
 from cnncourse.figures.curves import bars, curves
 from cnncourse.figures.display import figure_html, inline_svg, show
+from cnncourse.figures.fields import (
+    effective_field,
+    effective_field_alt,
+    field_by_layer,
+    field_by_layer_alt,
+)
 from cnncourse.figures.history import history_curves, save_history
 from cnncourse.figures.images import image, image_grid, number_grid
 from cnncourse.figures.piecewise import crossings, gap, piecewise, wrong_side
@@ -34,6 +40,10 @@ __all__ = [
     "crossings",
     "curves",
     "dead_unit_bars",
+    "effective_field",
+    "effective_field_alt",
+    "field_by_layer",
+    "field_by_layer_alt",
     "figure_html",
     "framed_image",
     "gap",

@@ -22,7 +22,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from cnncourse.inspection.hooks import evaluating, leaves
-from cnncourse.inspection.meta import checked_shape, model_dtype, run_on_shapes, shape_tensors
+from cnncourse.inspection.meta import checked_shape, model_dtype, on_shapes, run_on_shapes, shape_tensors
 from cnncourse.inspection.operations import FUNCTIONAL, multiply_adds_of
 from cnncourse.inspection.tables import LayerTable
 
@@ -208,7 +208,7 @@ class _Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._alive: list[Tensor] = list(given)  # a storage that is freed would lend its number to another
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        output = func(*args, **(kwargs or {}))
+        output = on_shapes(func, args, kwargs)
         use = self.running[-1] if self.running else None
         count = multiply_adds_of(func, output, args)
         if count:

@@ -141,7 +141,9 @@ def gradient_statistics(
     for place, name in enumerate(uses):
         calls[name] = calls.get(name, 0) + 1
         keys = [
-            owners[id(p)] for p_name, p in modules[name].named_parameters() if not p_name.endswith("bias")
+            owners[id(p)]
+            for p_name, p in modules[name].named_parameters()
+            if "bias" not in p_name.split(".")[-1]
         ]
         rms = float(arrived[place]) ** 0.5 if place in arrived else 0.0
         received = _norm([squares.get(key) for key in keys]) if keys else None

@@ -81,7 +81,13 @@ def observed(modules: Mapping[str, nn.Module], callback: Callable[[str, Any, Any
 
 def leaves(model: nn.Module) -> dict[str, nn.Module]:
     """Return the modules that contain no others, by dotted name, each once."""
-    found = {name: module for name, module in model.named_modules() if not any(module.children())}
+    # A weight that is computed from others, as by torch's weight norm, makes no container of its layer.
+    found = {
+        name: module
+        for name, module in model.named_modules()
+        if all(child == "parametrizations" for child, _module in module.named_children())
+        and "parametrizations" not in name.split(".")
+    }
     return {name or type(module).__name__.lower(): module for name, module in found.items()}
 
 

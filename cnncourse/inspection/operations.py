@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from cnncourse.inspection.hooks import evaluating, leaves
-from cnncourse.inspection.meta import checked_shape, model_dtype, run_on_shapes, shape_tensors
+from cnncourse.inspection.meta import checked_shape, model_dtype, on_shapes, run_on_shapes, shape_tensors
 
 FUNCTIONAL = "(outside layers)"
 """Name under which products stand that no layer does."""
@@ -57,7 +57,7 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.counts: dict[str, int] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        output = func(*args, **(kwargs or {}))
+        output = on_shapes(func, args, kwargs)
         count = multiply_adds_of(func, output, args)
         if count:
             name = self.running[-1] if self.running else FUNCTIONAL

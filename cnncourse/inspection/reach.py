@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from cnncourse.inspection.hooks import evaluating
-from cnncourse.inspection.meta import checked_shape, model_dtype, run_on_shapes, shape_tensors
+from cnncourse.inspection.meta import checked_shape, model_dtype, on_shapes, run_on_shapes, shape_tensors
 
 ROWS = 2
 """Axis of (N, C, H, W) along which the field is followed."""
@@ -174,7 +174,7 @@ class _Follower(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._alive: list[Any] = [images]  # a tensor that is freed would lend its number to another
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        output = func(*args, **(kwargs or {}))
+        output = on_shapes(func, args, kwargs)
         read = [one for one in tree_leaves((args, kwargs)) if id(one) in self._fields]
         if not read:
             return output

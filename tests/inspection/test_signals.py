@@ -188,6 +188,32 @@ def test_tied_weights_and_layers_without_a_path():
     assert found["c"].output_gradient_rms == found["c"].weight_gradient_norm == 0.0
 
 
+def test_a_layer_whose_weight_is_computed_is_a_layer():
+    torch.manual_seed(0)
+    layer = nn.utils.parametrizations.weight_norm(nn.Linear(3, 2))
+    found = gradient_statistics(
+        nn.Sequential(layer, nn.ReLU()), torch.randn(4, 3), torch.tensor([0, 1, 0, 1])
+    )
+    assert found.column("kind") == ["ParametrizedLinear", "ReLU"]
+    assert found["0"].weight_norm > 0
+
+
+def test_biases_are_left_out():
+    class Recurrent(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.rnn, self.head = nn.RNN(1, 1, batch_first=True), nn.Linear(1, 1)
+
+        def forward(self, x):
+            return self.head(self.rnn(x)[0][:, -1])
+
+    model = Recurrent()
+    for parameter in model.parameters():
+        nn.init.constant_(parameter, 3.0)
+    found = gradient_statistics(model, torch.ones(1, 2, 1), torch.zeros(1), lambda out, _t: out.sum())
+    assert (found["rnn"].weight_norm, found["head"].weight_norm) == pytest.approx((3 * math.sqrt(2), 3))
+
+
 def test_tables_and_dictionaries():
     torch.manual_seed(0)
     model, images = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2)), torch.randn(2, 3)
