@@ -103,6 +103,8 @@ def dead_units(
         >>> images = torch.tensor([[1.0, -2.0], [-1.0, -3.0]])
         >>> dead_units(torch.nn.Sequential(torch.nn.ReLU()), images).rows[0].dead_units
         (1,)
+
+    Book: gradients
     """
     modules = chosen_layers(model, layers or _relu_layers(model))
     alive: dict[tuple[str, int], Tensor] = {}

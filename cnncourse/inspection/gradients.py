@@ -103,6 +103,8 @@ def gradient_statistics(
         >>> row = gradient_statistics(model, x, y, lambda out, y: (out * y).sum()).rows[0]
         >>> row.output_gradient_rms, row.weight_gradient_norm
         (1.0, 5.0)
+
+    Book: gradients
     """
     checked_images(images)
     if len(targets) != len(images):

@@ -142,6 +142,8 @@ def batch_norm(
     Raises:
         ValueError: if the batch's statistics are needed and a channel has a single value, only one average is
             given, or a channel count differs.
+
+    Book: gradients
     """
     if (running_mean is None) != (running_var is None):
         raise ValueError("running_mean and running_var must both be given or both be None, got one of them")
@@ -179,6 +181,8 @@ def batch_norm_backward(
 
     Raises:
         ValueError: if the shapes differ, or a channel has a single value.
+
+    Book: gradients
     """
     if output_gradient.shape != maps.shape:
         raise ValueError(

@@ -62,6 +62,8 @@ def fold_batch_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d | BatchNorm2d) -> nn.C
 
     Raises:
         ValueError: if the channels do not match, or the batch norm keeps no running statistics.
+
+    Book: gradients
     """
     if conv.out_channels != norm.num_features:
         raise ValueError(

@@ -24,6 +24,8 @@ def fans(layer: nn.Conv2d | nn.Linear) -> tuple[int, int]:
         Fan-in and fan-out. With groups each counts one group's channels (``torch.nn.init`` counts the outputs
         of all groups, so its fan-out of a depthwise convolution is too large by the number of channels).
         Strides and borders, which make an input reach fewer outputs, are not counted.
+
+    Book: gradients
     """
     taps = layer.weight[0, 0].numel()
     outputs = layer.weight.shape[0] // (layer.groups if isinstance(layer, nn.Conv2d) else 1)
@@ -48,6 +50,8 @@ def he_normal_(
 
     Raises:
         ValueError: if the fan is unknown.
+
+    Book: gradients
     """
     if fan not in ("in", "out"):
         raise ValueError(f"fan must be 'in' or 'out', got {fan!r}")
@@ -90,6 +94,8 @@ def glorot_normal_(
 
     Raises:
         ValueError: if the gain is not above 0.
+
+    Book: gradients
     """
     layer.weight.normal_(0, _glorot_deviation(layer, gain), generator=generator)
     _zero_bias(layer)

@@ -96,6 +96,8 @@ def group_norm(
     Raises:
         ValueError: if the groups do not divide the channels, or a group has a single value, whose variance is
             0 whatever the value is.
+
+    Book: gradients
     """
     if maps.ndim < 2 or groups < 1 or maps.shape[1] % groups:
         raise ValueError(

@@ -55,6 +55,8 @@ def vgg_like(
 
     Raises:
         ValueError: if there are not five widths.
+
+    Book: gradients
     """
     if len(widths) != len(COUNTS):
         raise ValueError(f"widths must be five numbers, one a group, got {list(widths)}")
@@ -136,6 +138,8 @@ def run(
 
     Raises:
         ValueError: if the budget is unknown, or there is no seed, or one comes twice.
+
+    Book: gradients
     """
     check_budget(budget)
     if not seeds or len(set(seeds)) != len(seeds):
