@@ -8,6 +8,7 @@ from cnncourse.models.convnext import ConvNeXt
 from cnncourse.models.densenet import CifarDenseNet, DenseNet
 from cnncourse.models.efficientnet import EfficientNet
 from cnncourse.models.entry import Entry, Preprocessing, Printed, PrintedError, WeightsSource
+from cnncourse.models.fully_convolutional import FullyConvolutional, fully_convolutional
 from cnncourse.models.googlenet import GoogLeNet
 from cnncourse.models.lenet import LeNet5
 from cnncourse.models.lenet_1998 import LeNet5Of1998
@@ -39,6 +40,7 @@ __all__ = [
     "DenseNet",
     "EfficientNet",
     "Entry",
+    "FullyConvolutional",
     "Genotype",
     "GoogLeNet",
     "LeNet5",
@@ -61,6 +63,7 @@ __all__ = [
     "build",
     "built_as",
     "find",
+    "fully_convolutional",
     "hidden_width",
     "load_weights",
     "names",
