@@ -66,7 +66,7 @@ def on_shapes(operation: Any, arguments: Sequence[Any], options: dict[str, Any] 
     """
     if operation is torch.ops.aten.native_batch_norm.default and not arguments[5]:  # not in training
         images = arguments[0]
-        return torch.empty_like(images), images.new_empty(0), images.new_empty(0)
+        return torch.empty_like(images), *(torch.empty_like(statistic) for statistic in arguments[3:5])
     return operation(*arguments, **(options or {}))
 
 
