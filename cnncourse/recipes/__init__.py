@@ -7,13 +7,16 @@ progress, report) -> Record`` instead.
 
 RECIPES = {
     "ablation-atlas": "cnncourse.recipes.ablation_atlas",
+    "alexnet-switches": "cnncourse.recipes.alexnet_switches",
     "classifier": "cnncourse.recipes.classifier",
     "deep-start": "cnncourse.recipes.deep_start",
     "folder-finetune": "cnncourse.recipes.folder_finetune",
     "lenet-fashion": "cnncourse.recipes.lenet_fashion",
     "lenet-mnist": "cnncourse.recipes.lenet_mnist",
+    "lrn-switch": "cnncourse.recipes.lrn_switch",
     "mlp-mnist": "cnncourse.recipes.mlp_mnist",
     "plain-cifar10": "cnncourse.recipes.plain_cifar10",
+    "relu-tanh-race": "cnncourse.recipes.relu_tanh_race",
     "resnet-cifar10": "cnncourse.recipes.resnet_cifar10",
     "sawtooth-race": "cnncourse.recipes.sawtooth_race",
     "speed-cifar10": "cnncourse.recipes.speed_cifar10",

@@ -19,14 +19,12 @@ from time import perf_counter
 from typing import Any
 
 import torch
-from torch.nn import functional
 
-from cnncourse.augmentation import generator_for
 from cnncourse.datasets import LabelledImages
 from cnncourse.models import CifarResNet
 from cnncourse.progress import progress_bar
 from cnncourse.recipes.cells import KeptCells, worked_through
-from cnncourse.recipes.in_memory import load_in_memory
+from cnncourse.recipes.few_images import described, few_images
 from cnncourse.recipes.plan import check_budget
 from cnncourse.recipes.recording import short
 from cnncourse.records import Record, peak_memory_mib, provenance
@@ -102,32 +100,6 @@ def networks(scale: Scale) -> tuple[Network, ...]:
         for residual in (False, True)
         for depth in scale.depths
     )
-
-
-def images(
-    scale: Scale, *, root: str | os.PathLike[str] | None = None, real: bool = True
-) -> tuple[LabelledImages, LabelledImages]:
-    """Return the images of a grid: a fixed part of CIFAR-10's JPEG copies, or patches of photographs.
-
-    Args:
-        scale: how many.
-        root: folder with the JPEG copies; ``None`` takes the patches, which come with installed packages.
-        real: ``False`` takes the patches in any case.
-
-    Returns:
-        Training and test images of 16 x 16 pixels; those of CIFAR-10 are means of 2 x 2 pixels.
-    """
-    parts = []
-    for split, count in (("train", scale.train_images), ("test", scale.test_images)):
-        if root is None or not real:
-            parts.append(load_in_memory("patches", split, side=SIDE, count=count))
-            continue
-        whole = load_in_memory("cifar10-jpeg", split, root=root)
-        drawn = torch.randperm(len(whole), generator=generator_for(0, NAME, split))[:count]
-        part = whole.select(drawn.sort().values)
-        smaller = functional.avg_pool2d(part.images.float(), whole.images.shape[-1] // SIDE)
-        parts.append(replace(part, images=smaller.round().to(torch.uint8)))
-    return parts[0], parts[1]
 
 
 def config(scale: Scale, *, seed: int = 0, device: str = "cpu") -> TrainConfig:
@@ -210,6 +182,7 @@ def run(
     checkpoints: str | os.PathLike[str] | None = None,
     workers: int | None = None,
     depths: Sequence[int] | None = None,
+    widths: Sequence[float] | None = None,
 ) -> Record:
     """Train the whole grid and return the record.
 
@@ -224,6 +197,7 @@ def run(
         workers: processes with one thread each; 0 trains in this process. ``None`` takes two for ``"full"`` on the
             CPU, none elsewhere.
         depths: layers with weights; ``None`` takes the budget's.
+        widths: factors of the filters; likewise.
 
     Returns:
         The record, not yet saved; :class:`cnncourse.records.atlas.Atlas` reads it.
@@ -242,13 +216,15 @@ def run(
         raise ValueError(f"workers must be at least 0, got {workers=}")
     threads = (1 if workers else torch.get_num_threads()) if where == "cpu" else None
     conditions = provenance(device=where, threads=threads)
-    scale = SCALES[budget] if depths is None else replace(SCALES[budget], depths=tuple(depths))
-    train, test = images(scale, root=root, real=budget == "full")
-    described = f"{train.info.title}, {SIDE} px, {len(train):,} images to train and {len(test):,} to test"
+    chosen = {"depths": depths, "widths": widths}
+    options: dict[str, Any] = {name: tuple(values) for name, values in chosen.items() if values is not None}
+    scale = replace(SCALES[budget], **options)
+    real = root if budget == "full" else None
+    train, test = few_images(NAME, scale.train_images, scale.test_images, side=SIDE, root=real)
     common = {
         **{name: value for name, value in asdict(config(scale)).items() if name not in ("seed", "device")},
         "milestones": list(config(scale).milestones),
-        "data": described,
+        "data": described(train, test),
         "side_pixels": SIDE,
         "augmentation": "none",
     }
@@ -285,7 +261,7 @@ def run(
         title=TITLE,
         recipe=__name__,
         budget=budget,
-        settings={**common, "options": {} if depths is None else {"depths": list(depths)}, "set": {}},
+        settings={**common, "options": {key: list(values) for key, values in options.items()}, "set": {}},
         seeds=list(seeds),
         data={
             "name": train.info.name,

@@ -8,8 +8,10 @@ import torch
 from cnncourse.datasets import DataInfo, LabelledImages
 from cnncourse.paths import course_root
 from cnncourse.recipes import RECIPES, ablation_atlas
-from cnncourse.recipes.ablation_atlas import SCALES, Network, Scale, images, networks, train_cell
+from cnncourse.recipes.ablation_atlas import SCALES, Network, Scale, networks, train_cell
 from cnncourse.recipes.cells import KeptCells, worked_through
+from cnncourse.recipes.few_images import few_images
+from cnncourse.recipes.in_memory import load_in_memory
 from cnncourse.recipes.recording import make_record
 from cnncourse.records.atlas import Atlas
 
@@ -47,7 +49,7 @@ def test_a_tiny_grid_is_recorded(tiny):
     assert atlas.data == "Patches of photographs, 16 px, 20 images to train and 10 to test"
     assert (atlas.depths, atlas.widths, atlas.seeds) == ((8, 14), (0.5,), (0, 4))
     cell = atlas.select(depth=14, residual=True, batch_norm=True, width=0.5, seed=4)[0]
-    train, test = images(TINY)
+    train, test = few_images("ablation-atlas", 20, 10)
     again = train_cell(Network(14, True, True, 0.5), 4, scale=TINY, train=train, test=test)
     assert again["train_loss"] == list(cell.train_loss)
     assert again["test_error"] == list(cell.test_error)
@@ -75,9 +77,11 @@ def test_a_killed_recording_goes_on(tiny, tmp_path, monkeypatch):
     assert record.curves == whole.curves
     monkeypatch.setattr(ablation_atlas, "train_cell", pytest.fail)  # nothing is left to train
     assert ablation_atlas.run("smoke", seeds=[0], device="cpu", checkpoints=tmp_path).curves == whole.curves
-    part = ablation_atlas.run("smoke", seeds=[0], device="cpu", checkpoints=tmp_path, depths=[8])
+    part = ablation_atlas.run(
+        "smoke", seeds=[0], device="cpu", checkpoints=tmp_path, depths=[8], widths=[0.5]
+    )
     assert part.curves[0]["depth"] == [8] * 4
-    assert part.settings["options"] == {"depths": [8]}
+    assert part.settings["options"] == {"depths": [8], "widths": [0.5]}
 
 
 def test_cells_of_another_recording_are_refused(tmp_path):
@@ -89,7 +93,7 @@ def test_cells_of_another_recording_are_refused(tmp_path):
 
 
 def test_workers_find_the_same(tmp_path):
-    train, test = images(TINY)
+    train, test = few_images("ablation-atlas", 20, 10)
     cells = {str(seed): (Network(8, True, True, 0.5), seed) for seed in (0, 1)}
     work = ablation_atlas.partial(train_cell, scale=TINY, train=train, test=test)
     here, there = (dict(worked_through(cells, work, workers)) for workers in (0, 2))
@@ -122,10 +126,10 @@ def test_an_infinite_loss_ends_a_cell_and_is_told():
 
 @pytest.mark.skipif(not (SHARED / "cifar10").is_dir(), reason="the CIFAR-10 copies are not on this machine")
 def test_real_images_are_a_fixed_part_made_smaller():
-    whole = ablation_atlas.load_in_memory("cifar10-jpeg", "test", root=SHARED)
-    _, part = images(Scale((8,), (1.0,), 10, 30, 1), root=SHARED)
+    whole = load_in_memory("cifar10-jpeg", "test", root=SHARED)
+    _, part = few_images("atlas", 10, 30, root=SHARED)
     assert part.images.shape == (30, 3, 16, 16)
-    assert torch.equal(part.images, images(Scale((8,), (1.0,), 10, 30, 1), root=SHARED)[1].images)
+    assert torch.equal(part.images, few_images("atlas", 10, 30, root=SHARED)[1].images)
     means = whole.images.reshape(-1, 3, 16, 2, 16, 2).double().mean((3, 5))
     distance = (means.flatten(1)[:, None, :64] - part.images.flatten(1)[None, :, :64].double()).abs().amax(2)
     assert (distance.min(0).values <= 0.5).all()
@@ -149,7 +153,7 @@ def test_what_cannot_run_is_refused(arguments, message):
 
 def test_options_of_a_measurement_are_refused_by_name(tmp_path):
     with pytest.raises(
-        ValueError, match="no option of ablation-atlas named depht; there are: workers, depths"
+        ValueError, match="no option of ablation-atlas named depht; there are: workers, depths, widths"
     ):
         make_record("ablation-atlas", budget="smoke", options={"depht": (8,)})
     with pytest.raises(ValueError, match="settings of its own, got epochs"):

@@ -1,0 +1,119 @@
+"""A race as a record."""
+
+import math
+import os
+from collections.abc import Callable, Sequence
+from time import perf_counter
+from typing import Any
+
+import torch
+
+from cnncourse.recipes.few_images import described
+from cnncourse.recipes.races import Race
+from cnncourse.records import Record, peak_memory_mib, provenance
+from cnncourse.training import resolve_device
+
+
+def recorded(
+    measure: Callable[..., Race],
+    *,
+    name: str,
+    title: str,
+    recipe: str,
+    budget: str,
+    seeds: Sequence[int],
+    root: str | os.PathLike[str] | None,
+    device: str,
+    workers: int,
+    report: Callable[[str], object],
+    compared: tuple[str, str] | None = None,
+) -> Record:
+    """Run a race and return its record.
+
+    Args:
+        measure: runs it.
+        name: of the record.
+        title: what was done, for people.
+        recipe: module that did it.
+        budget: scale of data and training.
+        seeds: one run each of every racer and rate.
+        root: folder with the data.
+        device: where to compute.
+        workers: processes with one thread each; 0 trains in this process.
+        report: called with a line of text after each run.
+        compared: slow and fast racer, whose ratio of passes is a result where all runs of both reach the target.
+
+    Returns:
+        The record, not yet saved. Its curves have one row for each racer and rate; results are those at each racer's
+        best rate.
+    """
+    where = str(resolve_device(device))
+    threads = (1 if workers else torch.get_num_threads()) if where == "cpu" else None
+    conditions = provenance(device=where, threads=threads)
+    t_start = perf_counter()
+    race = measure(budget, seeds=seeds, root=root, device=where, workers=workers, report=report)
+    terms = race.terms
+    curves: list[dict[str, list[Any]]] = [
+        {
+            "racer": [run.racer for run in race.runs if run.seed == seed],
+            "rate": [run.rate for run in race.runs if run.seed == seed],
+            "train_error": [list(run.train_error) for run in race.runs if run.seed == seed],
+            "held_out_error": [run.held_out_error for run in race.runs if run.seed == seed],
+            "test_error": [run.test_error for run in race.runs if run.seed == seed],
+        }
+        for seed in seeds
+    ]
+    return Record(
+        name=name,
+        title=title,
+        recipe=recipe,
+        budget=budget,
+        settings={
+            "epochs": terms.epochs,
+            "batch_size": terms.batch_size,
+            "rates": list(terms.rates),
+            "optimiser": terms.optimiser,
+            "schedule": terms.schedule,
+            "weight_decay": terms.weight_decay,
+            "target": terms.target,
+            "data": described(terms.train, terms.test),
+        },
+        seeds=list(seeds),
+        data={
+            "name": terms.train.info.name,
+            "title": terms.train.info.title,
+            "train_images": len(terms.train),
+            "test_images": len(terms.test),
+            "sha256": {**terms.train.sha256, **terms.test.sha256},
+        },
+        device=conditions.device + (f" in each of {workers} processes" if workers else ""),
+        versions=conditions.versions,
+        commit=conditions.commit,
+        date=conditions.date,
+        wall_seconds=round(perf_counter() - t_start, 1),
+        peak_memory_mib=peak_memory_mib(where),
+        curves=curves,
+        results=_results(race, compared),
+    )
+
+
+def _results(race: Race, compared: tuple[str, str] | None) -> dict[str, Any]:
+    results: dict[str, Any] = {}
+    names = list(dict.fromkeys(run.racer for run in race.runs))
+    for name in names:
+        results[f"test error, %: {name}"] = [round(100 * error, 2) for error in race.test_errors(name)]
+        if race.terms.target is not None:
+            passes = race.passes(name)
+            # A run that did not arrive has no number of passes, and a mean over the others would flatter.
+            arrived = sum(math.isfinite(count) for count in passes)
+            if arrived == len(passes):
+                results[f"passes to {race.terms.target:.0%} training error: {name}"] = [
+                    round(p, 3) for p in passes
+                ]
+            results[f"runs that arrived, of {len(passes)}: {name}"] = arrived
+        results[f"best rate: {name}"] = race.best_rate(name)
+    if compared is not None:
+        ratios = race.ratios(*compared)
+        if all(math.isfinite(ratio) for ratio in ratios):
+            results[f"passes, {compared[0]} over {compared[1]}"] = [round(ratio, 3) for ratio in ratios]
+    return results
