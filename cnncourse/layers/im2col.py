@@ -13,7 +13,7 @@ from torch import Tensor
 
 from cnncourse.layers.convolution import Geometry, Pair, as_pair
 
-BUFFER_BYTES = 10 * 2**20
+BUFFER_BYTES = 5 * 2**20
 """Room for columns: few enough to stay in a processor's cache until they are multiplied, several images at once."""
 
 
