@@ -18,7 +18,7 @@ _QUANTITIES = (
 
 
 @styled
-def cost_bars(costs: LayerCosts, *, ax: Axes | None = None, most: int = 20) -> Axes:
+def cost_bars(costs: LayerCosts, *, ax: Axes | None = None, most: int = 24) -> Axes:
     """Draw for each layer which share of the network's parameters, multiply-adds and activation memory it has.
 
     Layers that cost nothing of their own stand with the layer before them; long networks are drawn block by
@@ -53,6 +53,7 @@ def cost_bars(costs: LayerCosts, *, ax: Axes | None = None, most: int = 20) -> A
             textcoords="offset points", ha="right", va="bottom", color=COLOURS[colour], fontsize=10.5,
         )  # fmt: skip
     _finish(ax, labels, "share of the whole (%)")
+    ax.set_xticks([tick for tick in ax.get_xticks() if 0 <= tick <= 100])
     return ax
 
 
@@ -70,7 +71,7 @@ def _grouped_costs(costs: LayerCosts, most: int) -> tuple[list[str], dict[str, l
     """Return the names of the groups that cost something, and the sums of each quantity."""
     if not (costs.parameters or costs.multiply_adds or costs.activation_bytes):
         raise ValueError("there is nothing to draw: the network has no parameters, operations or activations")
-    groups = layer_groups(costs.column("name"), [row.multiply_adds > 0 for row in costs], most)
+    groups = layer_groups(costs.column("name"), [row.multiply_adds > 0 or not row.kind for row in costs], most)
     sums: dict[str, dict[str, int]] = {}
     for group, row in zip(groups, costs, strict=True):
         into = sums.setdefault(group, {field: 0 for field, *_rest in _QUANTITIES})
@@ -80,7 +81,7 @@ def _grouped_costs(costs: LayerCosts, most: int) -> tuple[list[str], dict[str, l
     return shown, {field: [sums[name][field] for name in shown] for field, *_rest in _QUANTITIES}
 
 
-def cost_bars_alt(costs: LayerCosts, *, most: int = 20) -> str:
+def cost_bars_alt(costs: LayerCosts, *, most: int = 24) -> str:
     """Return the alt text of :func:`cost_bars`: the totals, and where most of each is.
 
     Args:
@@ -104,7 +105,7 @@ def cost_bars_alt(costs: LayerCosts, *, most: int = 20) -> str:
 
 
 @styled
-def time_bars(times: LayerTimes, *, ax: Axes | None = None, most: int = 20) -> Axes:
+def time_bars(times: LayerTimes, *, ax: Axes | None = None, most: int = 24) -> Axes:
     """Draw how long each layer takes in the forward pass.
 
     Layers are brought together as in :func:`cost_bars`, where convolutions and linear layers begin a group.
@@ -141,7 +142,7 @@ def _grouped_times(times: LayerTimes, most: int) -> tuple[list[str], list[float]
     return list(sums), list(sums.values())
 
 
-def time_bars_alt(times: LayerTimes, *, most: int = 20) -> str:
+def time_bars_alt(times: LayerTimes, *, most: int = 24) -> str:
     """Return the alt text of :func:`time_bars`.
 
     Args:

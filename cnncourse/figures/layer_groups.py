@@ -10,7 +10,7 @@ _PREFIXES = (
 )
 
 
-def layer_groups(names: Sequence[str], starts: Sequence[bool], most: int = 20) -> list[str]:
+def layer_groups(names: Sequence[str], starts: Sequence[bool], most: int = 24) -> list[str]:
     """Return for each layer the name of the group in which a figure shows it.
 
     Each layer that does work of its own starts a group, and what follows it (normalisation, activation,

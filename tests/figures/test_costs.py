@@ -31,9 +31,23 @@ def test_lenet_in_five_groups_of_three_bars():
     # c1's ReLU and the pooling behind it stand with c1
     kept = [18_816 + 14_112, 6_400 + 4_800, 480, 336, 0]
     assert lengths[10:] == pytest.approx([100 * n / 44_944 for n in kept])
+    assert max(ax.get_xticks()) <= 100
     assert {"48.1 k", "240 k", "32.9 kB", "parameters: 61.7 k"} <= set(written(ax))
     alt = figures.cost_bars_alt(costs)
     assert "61.7 k parameters, the largest part (78%) in c5; 417 k multiply-adds" in alt
+
+
+def test_what_is_outside_layers_stands_alone():
+    class Adds(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = nn.Linear(2, 2), nn.Linear(2, 2)
+
+        def forward(self, x):
+            return self.second(torch.relu(self.first(x)))
+
+    ax = figures.cost_bars(layer_costs(Adds(), (1, 2)))
+    assert ticks(ax) == ["first", "second", "(outside layers)"]
 
 
 def test_nothing_to_draw():
@@ -66,7 +80,7 @@ def test_groups_by_hand():
     assert layer_groups(names, starts, 3) == ["conv1", "conv1", "layer1", "layer1", "layer1", "layer1", "fc"]
     assert layer_groups(names, starts, 1) == layer_groups(names, starts, 3)  # no larger parts
     assert layer_groups([], []) == []
-    with pytest.raises(ValueError, match="got 1 names, 2 starts, most=20"):
+    with pytest.raises(ValueError, match="got 1 names, 2 starts, most=24"):
         layer_groups(["a"], [True, False])
 
 
