@@ -71,7 +71,9 @@ def _grouped_costs(costs: LayerCosts, most: int) -> tuple[list[str], dict[str, l
     """Return the names of the groups that cost something, and the sums of each quantity."""
     if not (costs.parameters or costs.multiply_adds or costs.activation_bytes):
         raise ValueError("there is nothing to draw: the network has no parameters, operations or activations")
-    groups = layer_groups(costs.column("name"), [row.multiply_adds > 0 or not row.kind for row in costs], most)
+    groups = layer_groups(
+        costs.column("name"), [row.multiply_adds > 0 or not row.kind for row in costs], most
+    )
     sums: dict[str, dict[str, int]] = {}
     for group, row in zip(groups, costs, strict=True):
         into = sums.setdefault(group, {field: 0 for field, *_rest in _QUANTITIES})
