@@ -23,6 +23,7 @@ from cnncourse.models.shufflenet_v1 import ShuffleNetV1
 from cnncourse.models.shufflenet_v2 import ShuffleNetV2
 from cnncourse.models.speed_net import SpeedNet, whitening_weights
 from cnncourse.models.squeezenet import SqueezeNet
+from cnncourse.models.surgery import deepened, removable_blocks, without_block
 from cnncourse.models.vgg import VGG
 from cnncourse.models.weights import load_weights, read_weights
 from cnncourse.models.wide_resnet import WideResNet
@@ -62,11 +63,14 @@ __all__ = [
     "WideResNet",
     "build",
     "built_as",
+    "deepened",
     "find",
     "fully_convolutional",
     "hidden_width",
     "load_weights",
     "names",
     "read_weights",
+    "removable_blocks",
     "whitening_weights",
+    "without_block",
 ]
