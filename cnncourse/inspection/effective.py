@@ -89,6 +89,11 @@ def effective_receptive_field(
     Raises:
         ValueError: if the layer's output is not a map, or there is no such unit or channel.
 
+    Examples:
+        >>> model = nn.Sequential(nn.AvgPool2d(2), nn.AvgPool2d(2))
+        >>> effective_receptive_field(model, "1", torch.ones(1, 1, 8, 8), unit=(0, 1)).support
+        (0, 3, 4, 7)
+
     Book: pooling_lenet
     """
     pixels = images.detach().clone().requires_grad_(True)

@@ -63,6 +63,10 @@ def count_parameters(model: nn.Module, *, trainable_only: bool = False) -> int:
     Returns:
         The count.
 
+    Examples:
+        >>> count_parameters(nn.Conv2d(3, 8, 5))  # 8 filters of 3 x 5 x 5, and 8 biases
+        608
+
     Book: pooling_lenet
     """
     return sum(p.numel() for p in model.parameters() if p.requires_grad or not trainable_only)
@@ -85,6 +89,15 @@ def shape_trace(model: nn.Module, input_shape: Sequence[int], *, blocks: bool = 
 
     Raises:
         ValueError: if the shape has a number below 1.
+
+    Examples:
+        >>> print(shape_trace(nn.Sequential(nn.Conv2d(1, 6, 5), nn.ReLU()), (1, 1, 32, 32)))
+        layer    kind           output  parameters
+        -----  ------  ---------------  ----------
+        input          1 × 1 × 32 × 32
+        0      Conv2d  1 × 6 × 28 × 28         156
+        1        ReLU  1 × 6 × 28 × 28           0
+        sum                                    156
 
     Book: pooling_lenet
     """

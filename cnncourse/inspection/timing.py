@@ -88,6 +88,11 @@ def layer_times(
     Raises:
         ValueError: if ``repeats`` is below 1, the images are none or not finite, a chosen layer lies inside
             another, or none takes part.
+
+    Examples:
+        >>> times = layer_times(nn.Sequential(nn.Linear(2, 3), nn.ReLU()), torch.ones(1, 2))
+        >>> times.column("name")
+        ['0', '1', '(outside layers)']
     """
     if repeats < 1:
         raise ValueError(f"repeats must be at least 1, got repeats={repeats}")
