@@ -9,6 +9,7 @@ RECIPES = {
     "ablation-atlas": "cnncourse.recipes.ablation_atlas",
     "alexnet-switches": "cnncourse.recipes.alexnet_switches",
     "classifier": "cnncourse.recipes.classifier",
+    "crop-ensembles": "cnncourse.recipes.crop_ensembles",
     "deep-start": "cnncourse.recipes.deep_start",
     "folder-finetune": "cnncourse.recipes.folder_finetune",
     "lenet-fashion": "cnncourse.recipes.lenet_fashion",
@@ -19,6 +20,7 @@ RECIPES = {
     "relu-tanh-race": "cnncourse.recipes.relu_tanh_race",
     "resnet-cifar10": "cnncourse.recipes.resnet_cifar10",
     "sawtooth-race": "cnncourse.recipes.sawtooth_race",
+    "scale-jitter": "cnncourse.recipes.scale_jitter",
     "speed-cifar10": "cnncourse.recipes.speed_cifar10",
 }
 

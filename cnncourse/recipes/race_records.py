@@ -102,6 +102,9 @@ def _results(race: Race, compared: tuple[str, str] | None) -> dict[str, Any]:
     names = list(dict.fromkeys(run.racer for run in race.runs))
     for name in names:
         results[f"test error, %: {name}"] = [round(100 * error, 2) for error in race.test_errors(name)]
+        for view in race.terms.views:
+            errors = race.test_errors(name, view)
+            results[f"test error, %, {view}: {name}"] = [round(100 * error, 2) for error in errors]
         if race.terms.target is not None:
             passes = race.passes(name)
             # A run that did not arrive has no number of passes, and a mean over the others would flatter.

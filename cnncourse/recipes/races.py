@@ -8,7 +8,7 @@ import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from time import perf_counter
 from typing import Any, Literal
@@ -57,6 +57,8 @@ class Terms:
     """Factor of the squared weights in the loss."""
     device: str = "cpu"
     """Where to compute."""
+    views: Mapping[str, LabelledImages] = field(default_factory=dict)
+    """More test images, such as the same ones at other scales, by name."""
 
     def __post_init__(self) -> None:
         if not self.rates or len(set(self.rates)) != len(self.rates):
@@ -81,6 +83,8 @@ class Run:
     """Share of wrong answers on the held-out images at the end; ``None`` where none are held out."""
     test_error: float
     """Share of wrong answers on the test images at the end."""
+    view_errors: Mapping[str, float]
+    """The same on each of the other views."""
     seconds: float
     """Duration."""
 
@@ -124,16 +128,17 @@ class Race:
         """
         return self._of(racer, self.best_rate(racer))
 
-    def test_errors(self, racer: str) -> list[float]:
+    def test_errors(self, racer: str, view: str | None = None) -> list[float]:
         """Return the test error of each seed at the best rate.
 
         Args:
             racer: name of the variant.
+            view: name of another view of the test images; ``None`` is the test images themselves.
 
         Returns:
             Shares of wrong answers.
         """
-        return [run.test_error for run in self.best(racer)]
+        return [run.test_error if view is None else run.view_errors[view] for run in self.best(racer)]
 
     def passes(self, racer: str, target: float | None = None) -> list[float]:
         """Return how many passes each seed took to a training error, at the best rate.
@@ -287,5 +292,8 @@ def _run(name: str, racer: Racer, rate: float, seed: int, *, terms: Terms) -> di
         "train_error": errors,
         "held_out_error": None if held_out is None else round(1 - trainer.evaluate(held_out).accuracy, 4),
         "test_error": round(1 - trainer.evaluate(terms.test).accuracy, 4),
+        "view_errors": {
+            view: round(1 - trainer.evaluate(images).accuracy, 4) for view, images in terms.views.items()
+        },
         "seconds": round(perf_counter() - t_start, 2),
     }
