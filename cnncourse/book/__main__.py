@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from cnncourse.book.execute import NotebookError
 
-COMMANDS = ("refresh", "build", "weigh", "retarget", "gpu_timing")
+COMMANDS = ("refresh", "build", "weigh", "retarget", "gpu_timing", "seeds")
 """Modules of this package with ``add_parsers(subparsers)``; each parser sets ``run``, from arguments to exit code."""
 
 

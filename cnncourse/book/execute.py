@@ -5,7 +5,7 @@ import copy
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,6 +113,7 @@ def execute(
     folder: Path,
     environment: Mapping[str, str] | None = None,
     timeout: int = 600,
+    allowed: Sequence[str] = (),
 ) -> Execution:
     """Run all cells in a new kernel.
 
@@ -122,6 +123,7 @@ def execute(
         folder: working directory of the kernel.
         environment: of the kernel; :func:`kernel_environment` when ``None``.
         timeout: seconds one cell may take.
+        allowed: names of errors that end their cell only, such as ``ClaimError``; they stand in its outputs.
 
     Returns:
         A copy with outputs, and what it took.
@@ -138,6 +140,7 @@ def execute(
         store_widget_state=False,
         record_timing=False,
         shutdown_kernel="immediate",
+        allow_error_names=list(allowed),
         resources={"metadata": {"path": str(folder)}},
         extra_arguments=["--HistoryManager.enabled=False", "--IPKernelApp.log_level=ERROR"],
         on_cell_start=lambda cell, cell_index: running.update(cell=cell_index),
