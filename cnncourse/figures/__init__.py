@@ -1,6 +1,7 @@
 """The only plotting code of the course: arrays in, axes out, one style, legible in light and dark."""
 
 from cnncourse.figures.architecture import Stage, architecture, architecture_alt, stages
+from cnncourse.figures.columns import Box, Column, column, columns, columns_alt
 from cnncourse.figures.contact_sheet import contact_sheet, contact_sheet_alt
 from cnncourse.figures.costs import cost_bars, cost_bars_alt, time_bars, time_bars_alt
 from cnncourse.figures.curves import bars, curves
@@ -15,6 +16,7 @@ from cnncourse.figures.history import history_curves, save_history
 from cnncourse.figures.images import image, image_grid, number_grid
 from cnncourse.figures.piecewise import crossings, gap, piecewise, wrong_side
 from cnncourse.figures.receptive import framed_image
+from cnncourse.figures.score_map import score_map, score_map_alt
 from cnncourse.figures.signals import (
     activation_profile,
     dead_unit_bars,
@@ -28,11 +30,16 @@ from cnncourse.figures.zoo import zoo_chart, zoo_chart_alt
 __all__ = [
     "COLOURS",
     "SERIES",
+    "Box",
+    "Column",
     "Stage",
     "activation_profile",
     "architecture",
     "architecture_alt",
     "bars",
+    "column",
+    "columns",
+    "columns_alt",
     "contact_sheet",
     "contact_sheet_alt",
     "cost_bars",
@@ -55,6 +62,8 @@ __all__ = [
     "number_grid",
     "piecewise",
     "save_history",
+    "score_map",
+    "score_map_alt",
     "show",
     "signal_by_layer",
     "signal_by_layer_alt",
