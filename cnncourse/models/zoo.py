@@ -1,7 +1,7 @@
 """The zoo: what every network of the catalogue costs, sees and reaches, in one table.
 
 Parameters, multiply-adds and printed errors stand in the catalogue. Activations and receptive fields take a forward
-pass on tensors without numbers, which for all networks together takes a quarter of a minute; so they are kept in a
+pass on tensors without numbers, which for all networks together takes about a minute; so they are kept in a
 file beside this one, written by ``python -m cnncourse.models.zoo``. A network that is not in the file is measured.
 """
 
@@ -15,8 +15,7 @@ from typing import Any
 import torch
 
 from cnncourse import records
-from cnncourse.inspection import layer_costs
-from cnncourse.inspection.reach import last_map_field
+from cnncourse.inspection import layer_costs, receptive_field
 from cnncourse.models.catalogue import CATALOGUE, build
 from cnncourse.models.entry import Entry, PrintedError
 from cnncourse.records import Record
@@ -118,11 +117,12 @@ def measure(entry: Entry) -> dict[str, Any]:
     with torch.device("meta"):
         model = build(entry.name)
     shape = (1, entry.in_channels, entry.side, entry.side)
-    field = last_map_field(model, shape)
+    windows = receptive_field(model, shape, ignore_gates=True).final_size
+    gated = receptive_field(model, shape).final_size != windows
     return {
         "activation_bytes": layer_costs(model, shape).activation_bytes,
-        "receptive_field": None if field is None else field.size,
-        "sees_everything": field is not None and field.size is None,
+        "receptive_field": None if gated else windows,
+        "sees_everything": gated,
     }
 
 
