@@ -6,6 +6,7 @@ from torch import nn
 from torch.testing import assert_close
 from torchvision.transforms import FiveCrop, TenCrop
 
+from cnncourse.models import LeNet5, fully_convolutional
 from cnncourse.training.fixed_crops import crop_grid, shorter_side, ten_crop
 from cnncourse.training.test_time import (
     averaged_predict,
@@ -214,6 +215,19 @@ def test_the_score_map_holds_the_logits_of_all_windows():
     windows = [batch[:, :, r : r + 6, c : c + 6] for r in range(0, 5, 2) for c in range(0, 7, 2)]
     crops = averaged_predict(nn.Sequential(model, nn.Flatten()), torch.stack(windows, 1), average="logits")
     assert_close(dense, crops, rtol=0, atol=1e-12)
+
+
+def test_without_padding_dense_is_multi_crop():
+    """LeNet-5 has none, and a place of its score map every 4 pixels: a grid of 4 x 4 crops out of 44 pixels."""
+    torch.manual_seed(0)
+    model = LeNet5().double()
+    batch = torch.randn(2, 1, 44, 44, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    for flip in (False, True):
+        dense = dense_predict(fully_convolutional(model), batch, flip, average="logits")
+        crops = averaged_predict(model, crop_grid(batch, 32, 4, flip=flip), average="logits")
+        assert_close(dense, crops, rtol=0, atol=1e-10)
+    one = dense_predict(fully_convolutional(model), batch[..., :32, :32], False)
+    assert_close(one, averaged_predict(model, batch[:, None, :, :32, :32]), rtol=0, atol=1e-10)
 
 
 def test_at_the_training_size_dense_is_one_crop():
