@@ -71,17 +71,18 @@ def test_channels_last_is_as_exact(network, exact):
     assert distance(ours, exact) < max(1e-5, 3 * distance(logits_of(model, images), exact))
 
 
-def test_bfloat16_agrees_within_its_eight_bits(network, exact):
+def test_bfloat16_is_as_exact_as_its_bits_allow(network, exact):
     model, images = network
     rounded = logits_of(copy.deepcopy(model).bfloat16(), images.bfloat16())
     assert rounded.dtype == torch.bfloat16
     assert rounded.isfinite().all()
-    amplified = distance(logits_of(model, images), exact) / 2**-24
-    if amplified > 2**9:
+    amplified = distance(logits_of(model, images), exact) / 2**-24  # by the network, float32's rounding
+    within = 4 * 2**-9 * max(1, amplified)  # bfloat16 rounds by 2^-9 and adds up in float32
+    if within >= 1:
         pytest.skip(
-            f"fresh, this network amplifies rounding {amplified:,.0f} times: no digit of eight bits is left"
+            f"fresh, this network amplifies rounding {amplified:,.0f} times: no digit of bfloat16 is left"
         )
-    assert distance(rounded, exact) < 0.1  # 2^-9 a rounding, added up over as many as 160 layers
+    assert distance(rounded, exact) < within
 
 
 def test_copies_are_the_same_network(network, tmp_path):
