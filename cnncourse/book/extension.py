@@ -11,6 +11,7 @@ from cnncourse.book.model_zoo import ModelZoo
 from cnncourse.book.outputs import CourseOutputs, drop_unshown_outputs
 from cnncourse.book.pages import setup_pages
 from cnncourse.book.recorded import RecordedRuns
+from cnncourse.book.revolution import RevolutionOfDepth
 from cnncourse.book.speed import LearningCheck, SpeedTables
 
 __all__ = ["setup"]
@@ -24,6 +25,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("data-sets", DataSets)
     app.add_directive("model-zoo", ModelZoo)
     app.add_directive("recorded-runs", RecordedRuns)
+    app.add_directive("revolution-of-depth", RevolutionOfDepth)
     app.add_directive("learning-check", LearningCheck)
     app.add_directive("speed-tables", SpeedTables)
     setup_folding(app)
