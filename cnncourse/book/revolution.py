@@ -143,9 +143,11 @@ def chart(entries: Sequence[Winner] = ENTRIES) -> Figure:
                 ax.annotate(words, (0, place), (4, 0), textcoords="offset points", va="center", fontsize=10)
                 continue
             ax.barh(place, value, height=0.66, color=figures.COLOURS[_colour(entry)])
+            # A number does not stand on the line of the person.
+            end = max(value, HUMAN) if key == "top5" else value
             ax.annotate(
                 written.format(value),
-                (value, place),
+                (end, place),
                 (4, 0),
                 textcoords="offset points",
                 va="center",
@@ -189,17 +191,16 @@ def _colour(entry: Winner) -> str:
 
 def _table() -> list[str]:
     """Return the same numbers as Markdown, with their sources."""
-    head = "| year | entry | top-5 error | of | layers | parameters | multiply-adds | error printed by |"
-    rows = [head, "|---|---|---:|---|---:|---:|---:|---|"]
+    head = "| year | entry | top-5 error | layers | parameters, millions | multiply-adds, billions | error printed by |"
+    rows = [head, "|---|---|---:|---:|---:|---:|---|"]
     for entry in ENTRIES:
         cells: tuple[Any, ...] = (
             entry.year,
-            entry.name if entry.first else f"{entry.name} (second)",
+            f"{entry.name}, {entry.averaged}" + ("" if entry.first else " (second)"),
             f"{entry.top5:g} %",
-            entry.averaged,
             "–" if entry.layers is None else entry.layers,
-            "–" if entry.parameters is None else f"{entry.parameters:.1f} M",
-            "–" if entry.multiply_adds is None else f"{entry.multiply_adds:.2f} G",
+            "–" if entry.parameters is None else f"{entry.parameters:.1f}",
+            "–" if entry.multiply_adds is None else f"{entry.multiply_adds:.2f}",
             f"{{cite:t}}`{entry.source}`",
         )
         rows.append("| " + " | ".join(map(str, cells)) + " |")
