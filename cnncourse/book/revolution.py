@@ -118,8 +118,6 @@ class RevolutionOfDepth(SphinxDirective):
         )
         section = nodes.container()
         self.state.nested_parse(StringList(_table(), source="revolution"), self.content_offset, section)
-        for table in section.findall(nodes.table):
-            table["classes"].append("cnn-zoo")
         return [nodes.raw("", drawn, format="html"), *section.children]
 
 
@@ -191,13 +189,13 @@ def _colour(entry: Winner) -> str:
 
 def _table() -> list[str]:
     """Return the same numbers as Markdown, with their sources."""
-    head = "| year | entry | top-5 error | layers | parameters, millions | multiply-adds, billions | error printed by |"
+    head = "| year | entry | top-5 error, % | layers | parameters, millions | multiply-adds, billions | error printed by |"
     rows = [head, "|---|---|---:|---:|---:|---:|---|"]
     for entry in ENTRIES:
         cells: tuple[Any, ...] = (
             entry.year,
             f"{entry.name}, {entry.averaged}" + ("" if entry.first else " (second)"),
-            f"{entry.top5:g} %",
+            f"{entry.top5:g}",
             "–" if entry.layers is None else entry.layers,
             "–" if entry.parameters is None else f"{entry.parameters:.1f}",
             "–" if entry.multiply_adds is None else f"{entry.multiply_adds:.2f}",

@@ -33,7 +33,7 @@ TITLE = "Voting over crops and over networks, with a small AlexNet"
 
 SIDE, CROP = 20, 16
 """Height and width of the images, and of what the network sees, in pixels."""
-SIZES = {"smoke": (60, 40, 1), "book": (400, 400, 16), "full": (4000, 2000, 30)}
+SIZES = {"smoke": (60, 40, 1), "book": (400, 400, 16), "full": (2000, 1000, 25)}
 """Images to learn from, images to test, passes at each budget."""
 RATE = 0.003
 """Largest learning rate."""

@@ -34,7 +34,7 @@ CROP = 16
 TEST_SIDES = (16, 20, 26)
 """Sides Q to which images are scaled for the test, of which the middle is shown."""
 
-SIZES = {"smoke": (60, 20, 1), "book": (400, 200, 16), "full": (2000, 1000, 30)}
+SIZES = {"smoke": (60, 20, 1), "book": (400, 200, 16), "full": (1000, 1000, 30)}
 """Images to learn from, images to test, passes at each budget."""
 RATES = {"smoke": (0.003,), "book": (0.003,), "full": (0.001, 0.003)}
 """Learning rates that both may try."""

@@ -72,5 +72,5 @@ def test_the_chart_and_its_words_have_every_number():
 def test_the_table_cites_every_error():
     lines = revolution._table()
     assert len(lines) == 2 + len(ENTRIES) + 1
-    assert lines[-2] == "| 2015 | ResNet, 6 networks | 3.57 % | 152 | 60.2 | 11.51 | {cite:t}`he2016` |"
+    assert lines[-2] == "| 2015 | ResNet, 6 networks | 3.57 | 152 | 60.2 | 11.51 | {cite:t}`he2016` |"
     assert "| VGG, 7 networks (second) |" in lines[6]
