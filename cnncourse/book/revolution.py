@@ -189,8 +189,8 @@ def _colour(entry: Winner) -> str:
 
 def _table() -> list[str]:
     """Return the same numbers as Markdown, with their sources."""
-    head = "| year | entry | top-5 error, % | layers | parameters, millions | multiply-adds, billions | error printed by |"
-    rows = [head, "|---|---|---:|---:|---:|---:|---|"]
+    names = "year, entry, top-5 error (%), layers, parameters (M), multiply-adds (G), error printed by"
+    rows = [f"| {names.replace(', ', ' | ')} |", "|---|---|---:|---:|---:|---:|---|"]
     for entry in ENTRIES:
         cells: tuple[Any, ...] = (
             entry.year,
