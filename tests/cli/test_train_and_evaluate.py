@@ -176,7 +176,10 @@ def test_train_refuses_places_and_names(tmp_path, refused):
     for place in (tmp_path / "file", tmp_path / "file" / "below"):
         said = refused("train", "lenet-mnist", *SMOKE, "--output", place)
         assert f"{place} must be a folder that can be written" in said
-    assert "there is no recipe 'lenet'; choose one of classifier" in refused("train", "lenet", *SMOKE)
+    assert (
+        "there is no recipe 'lenet'; choose one of ablation-atlas, alexnet-switches, classifier"
+        in refused("train", "lenet", *SMOKE)
+    )
     assert "use: cnncourse record sawtooth-race" in refused("train", "sawtooth-race", *SMOKE)
     assert "option depth has a value of the wrong kind: it must be a whole number, got 'abc'" in refused(
         "train", "resnet-cifar10", *SMOKE, "--option", "depth=abc"
