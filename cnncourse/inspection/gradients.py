@@ -104,7 +104,7 @@ def gradient_statistics(
         >>> row.output_gradient_rms, row.weight_gradient_norm
         (1.0, 5.0)
 
-    Book: gradients
+    Book: gradients, resnet
     """
     checked_images(images)
     if len(targets) != len(images):

@@ -121,5 +121,7 @@ def count_multiply_adds(model: nn.Module, input_shape: Sequence[int]) -> int:
     Examples:
         >>> count_multiply_adds(nn.Conv2d(3, 8, 5), (1, 3, 32, 32))  # 8 x 28 x 28 outputs of 3 x 5 x 5 products
         470400
+
+    Book: resnet
     """
     return sum(multiply_adds_by_layer(model, input_shape).values())

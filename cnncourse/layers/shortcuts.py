@@ -29,6 +29,8 @@ def pad_shortcut(maps: Tensor, out_channels: int, stride: int = 1) -> Tensor:
 
     Raises:
         ValueError: if there are fewer channels wanted than given.
+
+    Book: resnet
     """
     missing = out_channels - maps.shape[1]
     if missing < 0:
@@ -78,6 +80,8 @@ def shortcut(option: ShortcutOption, in_channels: int, out_channels: int, stride
 
     Raises:
         ValueError: if there is no such option.
+
+    Book: resnet
     """
     if option not in get_args(ShortcutOption):
         raise ValueError(f"shortcut must be one of {list(get_args(ShortcutOption))}, got {option!r}")

@@ -23,6 +23,8 @@ def stochastic_depth(branch: Tensor, drop_prob: float, generator: torch.Generato
 
     Raises:
         ValueError: if the probability is out of its range.
+
+    Book: resnet
     """
     if not 0 <= drop_prob < 1:
         raise ValueError(f"drop_prob must lie in [0, 1), got drop_prob={drop_prob}")

@@ -94,6 +94,8 @@ class CifarResNet(nn.Module):
         ValueError: if the depth has another form, a count is below 1, a probability is out of its range, the
             shortcut is unknown, a width makes a part of a filter, or a network is asked to start or to drop what
             it has not, or what only shortcuts survive.
+
+    Book: resnet
     """
 
     def __init__(

@@ -51,6 +51,8 @@ class PreActBlock(nn.Module):
         projection: a shortcut that changes the shape is a 1 x 1 convolution of the activated input; else it
             pads with zeros.
         drop_prob: probability that the branch of an image is left out in training, in [0, 1).
+
+    Book: resnet
     """
 
     def __init__(

@@ -152,6 +152,8 @@ class ResNet(nn.Module):
     Raises:
         ValueError: if the depth is not in the table, a count is below 1, a probability is out of its range, or
             basic blocks are asked for groups.
+
+    Book: resnet
     """
 
     def __init__(

@@ -48,6 +48,8 @@ def without_block(model: nn.Module, *names: str) -> Iterator[nn.Module]:
 
     Raises:
         ValueError: if there is no such block, one lies within another, or what would remain has another shape.
+
+    Book: resnet
     """
     if not names:
         raise ValueError("name at least one block to take out; removable_blocks(model) lists them")
@@ -81,6 +83,8 @@ def removable_blocks(model: nn.Module) -> tuple[str, ...]:
     Returns:
         Dotted names, in the order of the forward pass as far as the modules tell it: residual and plain blocks; of a
         network without blocks, such as VGG, the convolutions that keep the shape.
+
+    Book: resnet
     """
     found = {name: module for name, module in model.named_modules() if _is_block(module)}
     if not found:
@@ -181,6 +185,8 @@ def deepened(model: nn.Module, depth: int) -> nn.Module:
 
     Raises:
         ValueError: if the network is another one or the depth does not fit.
+
+    Book: resnet
     """
     counts: tuple[int, ...]
     if isinstance(model, CifarResNet):

@@ -236,6 +236,8 @@ def load_atlas(folder: Path | None = None) -> Atlas:
 
     Raises:
         RecordError: if it is not recorded yet, or the file is not of its form.
+
+    Book: resnet
     """
     return Atlas.of(load(NAME, folder))
 
