@@ -5,6 +5,7 @@ import itertools
 import pytest
 
 from cnncourse import records
+from cnncourse.paths import course_root
 from cnncourse.records import Record, RecordError
 from cnncourse.records.atlas import NAME, Atlas, load_atlas, network_name
 from cnncourse.records.labels import split_label
@@ -130,6 +131,25 @@ def test_it_is_loaded_from_its_file(tmp_path):
         load_atlas(tmp_path)
     records.save(made(), tmp_path)
     assert load_atlas(tmp_path) == Atlas.of(records.load(NAME, tmp_path))
+
+
+def test_the_courses_own_atlas_shows_degradation_and_its_cure():
+    atlas = load_atlas()
+    file = course_root() / "data" / "results" / f"{NAME}.json"
+    assert file.stat().st_size <= 1_000_000
+    assert atlas.depths == (8, 14, 20, 32, 44, 56)
+    assert len(atlas.seeds) >= 3
+    assert "JPEG copies" in atlas.data
+
+    def errors(depth, residual):
+        cells = atlas.select(depth=depth, residual=residual, batch_norm=True, width=0.5)
+        return [cell.final_train_error for cell in cells]
+
+    assert min(errors(56, False)) > max(errors(20, False)) + 0.1
+    assert max(errors(56, True)) < min(errors(20, False)) - 0.1
+    for residual in (True, False):  # what a reader finds in the table is what the curves end with
+        key = f"training error, %: {network_name(56, residual, True, 0.5)}"
+        assert atlas.record.results[key] == pytest.approx([100 * error for error in errors(56, residual)])
 
 
 def test_names():
