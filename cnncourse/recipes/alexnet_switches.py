@@ -24,7 +24,7 @@ from cnncourse.records import Record
 NAME = "alexnet-switches"
 TITLE = "LRN, overlapping pooling and dropout, each switched, in a small AlexNet"
 
-SIZES = {"smoke": (60, 20, 1), "book": (400, 400, 10), "full": (1000, 1000, 25)}
+SIZES = {"smoke": (60, 20, 1), "book": (320, 300, 9), "full": (1000, 1000, 25)}
 """Images to learn from, images to test, passes at each budget."""
 RATES = {"smoke": (0.003,), "book": (0.003,), "full": (0.001, 0.003)}
 """Learning rates that all may try."""
