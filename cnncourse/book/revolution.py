@@ -99,7 +99,7 @@ PANELS = (
     ("top5", "top-5 error (%)", "{:.3g}"),
     ("layers", "layers with weights", "{:,}"),
     ("parameters", "parameters (millions)", "{:.0f}"),
-    ("multiply_adds", "multiply-adds (billions)", "{:.1f}"),
+    ("multiply_adds", "operations (billions)", "{:.1f}"),
 )
 """Field of an entry, title of its panel, and how its numbers are written."""
 
@@ -114,7 +114,8 @@ class RevolutionOfDepth(SphinxDirective):
             name="revolution",
             alt=chart_alt(),
             caption="Entries of the ImageNet challenge. The error falls while the networks grow deeper; parameters and "
-            "operations go up and down. Grey: nothing deep was learnt. The dashed line is a trained person's error.",
+            "operations (multiply-adds) go up and down. Grey: nothing deep was learnt. The dashed line is a trained "
+            "person's error.",
         )
         section = nodes.container()
         self.state.nested_parse(StringList(_table(), source="revolution"), self.content_offset, section)
@@ -130,7 +131,7 @@ def chart(entries: Sequence[Winner] = ENTRIES) -> Figure:
     Returns:
         A figure in the book's style.
     """
-    figure, grid = figures.subplots(2, 2, width=6.0, height=5.6, sharey=True)
+    figure, grid = figures.subplots(2, 2, width=4.8, height=5.2, sharey=True)
     places = range(len(entries))
     for ax, (key, title, written) in zip(grid.flat, PANELS, strict=True):
         values = [getattr(entry, key) for entry in entries]
@@ -154,7 +155,7 @@ def chart(entries: Sequence[Winner] = ENTRIES) -> Figure:
         if key == "top5":
             ax.axvline(HUMAN, color=figures.COLOURS["ink"], linestyle="--", linewidth=1.2)
         ax.set_title(title, loc="left", fontsize=11)
-        ax.set_xlim(0, 1.28 * max(known))
+        ax.set_xlim(0, 1.42 * max(known))
         ax.set_xticks([])
         ax.grid(visible=False)
         ax.spines["bottom"].set_visible(False)
