@@ -131,7 +131,7 @@ def option_a(answer: Any) -> Feedback:
         return wrong("Your function returns no maps; return a tensor.")
     if found.shape != (2, 8, 3, 3):
         shape = "×".join(map(str, found.shape))
-        hints = {
+        hints: dict[tuple[int, ...], str] = {
             (2, 8, 5, 6): "The stride is missing: keep every second row and every second column.",
             (2, 3, 3, 3): "The channels are missing: 3 come in, 8 must go out.",
             (2, 8, 2, 3): "You dropped the last row: of 5 rows the first, third and fifth stay.",
