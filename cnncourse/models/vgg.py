@@ -66,6 +66,8 @@ class VGG(nn.Module):
 
     Raises:
         ValueError: if the column is not in the table or a setting is out of its range.
+
+    Book: vgg
     """
 
     def __init__(
