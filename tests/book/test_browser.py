@@ -26,6 +26,7 @@ def shelf(browser, address):
     def page_named(name, *, scheme="light", viewport=DESK):
         if name not in opened:
             context = browser.new_context(viewport=DESK, color_scheme="light")
+            context.set_default_timeout(120_000)  # a long chapter on two busy cores takes its time to typeset
             page = context.new_page()
             page.asked, page.said, page.scheme = [], [], "light"
             page.on("request", lambda request: page.asked.append(request.url))
