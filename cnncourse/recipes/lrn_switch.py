@@ -17,9 +17,8 @@ from torch import nn
 from cnncourse.layers import LocalResponseNorm, he_normal_
 from cnncourse.recipes.few_images import few_images
 from cnncourse.recipes.plan import check_budget
-from cnncourse.recipes.race_records import recorded
+from cnncourse.recipes.race_records import recorder
 from cnncourse.recipes.races import Race, Racer, Terms, race
-from cnncourse.records import Record
 
 NAME = "lrn-switch"
 TITLE = "Local response normalisation on and off, in a small VGG"
@@ -101,31 +100,4 @@ def measure(
     return race(RACERS, terms, seeds, workers=workers, report=report)
 
 
-def run(
-    budget: str = "full",
-    *,
-    seeds: Sequence[int] = (0, 1, 2, 3, 4),
-    root: str | os.PathLike[str] | None = None,
-    device: str = "auto",
-    progress: bool | None = None,
-    report: Callable[[str], object] = lambda _line: None,
-    workers: int = 0,
-) -> Record:
-    """Run the race and return its record; see :func:`measure`.
-
-    Args:
-        budget: scale of data and training.
-        seeds: of all racers.
-        root: folder with CIFAR-10's JPEG copies.
-        device: where to compute.
-        progress: not used: a line is reported after each run.
-        report: called with a line of text after each run.
-        workers: processes with one thread each.
-
-    Returns:
-        The record, not yet saved.
-    """
-    return recorded(
-        measure, name=NAME, title=TITLE, recipe=__name__, budget=budget, seeds=seeds, root=root, device=device,
-        workers=workers, report=report,
-    )  # fmt: skip
+run = recorder(measure, name=NAME, title=TITLE)

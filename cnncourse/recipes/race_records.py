@@ -14,87 +14,96 @@ from cnncourse.records import Record, peak_memory_mib, provenance
 from cnncourse.training import resolve_device
 
 
-def recorded(
-    measure: Callable[..., Race],
-    *,
-    name: str,
-    title: str,
-    recipe: str,
-    budget: str,
-    seeds: Sequence[int],
-    root: str | os.PathLike[str] | None,
-    device: str,
-    workers: int,
-    report: Callable[[str], object],
-    compared: tuple[str, str] | None = None,
-) -> Record:
-    """Run a race and return its record.
+def recorder(
+    measure: Callable[..., Race], *, name: str, title: str, compared: tuple[str, str] | None = None
+) -> Callable[..., Record]:
+    """Return the function ``run`` of a recipe that is a race.
 
     Args:
-        measure: runs it.
+        measure: runs the race; a function of the recipe's module.
         name: of the record.
-        title: what was done, for people.
-        recipe: module that did it.
-        budget: scale of data and training.
-        seeds: one run each of every racer and rate.
-        root: folder with the data.
-        device: where to compute.
-        workers: processes with one thread each; 0 trains in this process.
-        report: called with a line of text after each run.
+        title: what is done, for people.
         compared: slow and fast racer, whose ratio of passes is a result where all runs of both reach the target.
 
     Returns:
-        The record, not yet saved. Its curves have one row for each racer and rate; results are those at each racer's
-        best rate.
+        The function, from scale and seeds to a record.
     """
-    where = str(resolve_device(device))
-    threads = (1 if workers else torch.get_num_threads()) if where == "cpu" else None
-    conditions = provenance(device=where, threads=threads)
-    t_start = perf_counter()
-    race = measure(budget, seeds=seeds, root=root, device=where, workers=workers, report=report)
-    terms = race.terms
-    curves: list[dict[str, list[Any]]] = [
-        {
-            "racer": [run.racer for run in race.runs if run.seed == seed],
-            "rate": [run.rate for run in race.runs if run.seed == seed],
-            "train_error": [list(run.train_error) for run in race.runs if run.seed == seed],
-            "held_out_error": [run.held_out_error for run in race.runs if run.seed == seed],
-            "test_error": [run.test_error for run in race.runs if run.seed == seed],
-        }
-        for seed in seeds
-    ]
-    return Record(
-        name=name,
-        title=title,
-        recipe=recipe,
-        budget=budget,
-        settings={
-            "epochs": terms.epochs,
-            "batch_size": terms.batch_size,
-            "rates": list(terms.rates),
-            "optimiser": terms.optimiser,
-            "schedule": terms.schedule,
-            "weight_decay": terms.weight_decay,
-            "target": terms.target,
-            "data": described(terms.train, terms.test),
-        },
-        seeds=list(seeds),
-        data={
-            "name": terms.train.info.name,
-            "title": terms.train.info.title,
-            "train_images": len(terms.train),
-            "test_images": len(terms.test),
-            "sha256": {**terms.train.sha256, **terms.test.sha256},
-        },
-        device=conditions.device + (f" in each of {workers} processes" if workers else ""),
-        versions=conditions.versions,
-        commit=conditions.commit,
-        date=conditions.date,
-        wall_seconds=round(perf_counter() - t_start, 1),
-        peak_memory_mib=peak_memory_mib(where),
-        curves=curves,
-        results=_results(race, compared),
-    )
+
+    def run(
+        budget: str = "full",
+        *,
+        seeds: Sequence[int] = (0, 1, 2, 3, 4),
+        root: str | os.PathLike[str] | None = None,
+        device: str = "auto",
+        progress: bool | None = None,
+        report: Callable[[str], object] = lambda _line: None,
+        workers: int = 0,
+    ) -> Record:
+        """Run the race and return its record.
+
+        Args:
+            budget: scale of data and training.
+            seeds: one run each of every racer and rate.
+            root: folder with CIFAR-10's JPEG copies.
+            device: where to compute.
+            progress: not used: a line is reported after each run.
+            report: called with a line of text after each run.
+            workers: processes with one thread each; 0 trains in this process.
+
+        Returns:
+            The record, not yet saved. Its curves have one row for each racer and rate; results are those at each
+            racer's best rate.
+        """
+        where = str(resolve_device(device))
+        threads = (1 if workers else torch.get_num_threads()) if where == "cpu" else None
+        conditions = provenance(device=where, threads=threads)
+        t_start = perf_counter()
+        race = measure(budget, seeds=seeds, root=root, device=where, workers=workers, report=report)
+        terms = race.terms
+        curves: list[dict[str, list[Any]]] = [
+            {
+                "racer": [run.racer for run in race.runs if run.seed == seed],
+                "rate": [run.rate for run in race.runs if run.seed == seed],
+                "train_error": [list(run.train_error) for run in race.runs if run.seed == seed],
+                "held_out_error": [run.held_out_error for run in race.runs if run.seed == seed],
+                "test_error": [run.test_error for run in race.runs if run.seed == seed],
+            }
+            for seed in seeds
+        ]
+        return Record(
+            name=name,
+            title=title,
+            recipe=measure.__module__,
+            budget=budget,
+            settings={
+                "epochs": terms.epochs,
+                "batch_size": terms.batch_size,
+                "rates": list(terms.rates),
+                "optimiser": terms.optimiser,
+                "schedule": terms.schedule,
+                "weight_decay": terms.weight_decay,
+                "target": terms.target,
+                "data": described(terms.train, terms.test),
+            },
+            seeds=list(seeds),
+            data={
+                "name": terms.train.info.name,
+                "title": terms.train.info.title,
+                "train_images": len(terms.train),
+                "test_images": len(terms.test),
+                "sha256": {**terms.train.sha256, **terms.test.sha256},
+            },
+            device=conditions.device + (f" in each of {workers} processes" if workers else ""),
+            versions=conditions.versions,
+            commit=conditions.commit,
+            date=conditions.date,
+            wall_seconds=round(perf_counter() - t_start, 1),
+            peak_memory_mib=peak_memory_mib(where),
+            curves=curves,
+            results=_results(race, compared),
+        )
+
+    return run
 
 
 def _results(race: Race, compared: tuple[str, str] | None) -> dict[str, Any]:
