@@ -69,6 +69,8 @@ class Flip:
 
     Krizhevsky, Sutskever & Hinton, "ImageNet classification with deep convolutional neural networks", NIPS 2012,
     section 4.1. Differs from the paper: none.
+
+    Book: alexnet
     """
 
     prob: float = 0.5

@@ -47,6 +47,8 @@ def colour_axes(images: Tensor) -> tuple[Tensor, Tensor]:
 
     Raises:
         ValueError: if there are no pixels, or all have one colour.
+
+    Book: alexnet
     """
     check_images(images)
     if images.numel() == 0:
@@ -82,6 +84,8 @@ class PCALighting:
     Krizhevsky, Sutskever & Hinton, "ImageNet classification with deep convolutional neural networks", NIPS 2012,
     section 4.1. Differs from the paper: variances are those of values in [0, 1]; the paper leaves the unit open, and as
     a variance goes with its square, the noise of its formula would be 255 times larger for values in [0, 255].
+
+    Book: alexnet
     """
 
     variances: tuple[float, ...]

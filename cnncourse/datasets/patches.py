@@ -114,6 +114,8 @@ def patches(
     Raises:
         ValueError: if an argument is out of its range or unknown.
         FileNotFoundError: if a package does not carry the photograph.
+
+    Book: vgg
     """
     count = _checked_count(split, side, count, colour, window)
     generator = generator_for(seed, "patches", split)

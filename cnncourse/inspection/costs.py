@@ -147,6 +147,8 @@ def layer_costs(
         (156, 117600, 235200)
         >>> costs.activation_bytes == 6 * 28 * 28 * 4  # tanh's answer; what it reads is not needed again
         True
+
+    Book: alexnet
     """
     shape = checked_shape(input_shape)
     numbers = model_dtype(model) if dtype is None else dtype

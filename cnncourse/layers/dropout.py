@@ -63,6 +63,8 @@ def inverted_dropout(values: Tensor, drop_prob: float, generator: torch.Generato
 
     Raises:
         ValueError: if the probability is out of its range.
+
+    Book: alexnet
     """
     return values * (keep_mask(values, drop_prob, generator) / (1 - drop_prob))
 

@@ -29,6 +29,8 @@ def local_response_norm(
 
     Raises:
         ValueError: if a setting is out of its range or the maps have no channel axis.
+
+    Book: alexnet
     """
     _check_settings(size, k, alpha)
     if maps.ndim < 2:

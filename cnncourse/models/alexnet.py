@@ -63,6 +63,8 @@ class AlexNet2012(nn.Module):
 
     Raises:
         ValueError: if a setting is out of its range.
+
+    Book: alexnet
     """
 
     def __init__(

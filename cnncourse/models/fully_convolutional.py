@@ -122,6 +122,8 @@ def fully_convolutional(
 
     Raises:
         ValueError: if the network cannot be converted, ``window`` does not fit, or the answers differ.
+
+    Book: vgg
     """
     trunk, head, side, pooled = _parts(model)
     if window < 1 or (window > 1 and not pooled):

@@ -94,6 +94,8 @@ def measure(
 
     Raises:
         ValueError: if the budget is unknown, or there is no seed, or one comes twice.
+
+    Book: alexnet
     """
     check_budget(budget)
     count, tests, epochs = SIZES[budget]

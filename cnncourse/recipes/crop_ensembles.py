@@ -107,6 +107,8 @@ def measure(
 
     Raises:
         ValueError: if the budget is unknown, or there is no seed, or one comes twice.
+
+    Book: alexnet
     """
     check_budget(budget)
     if not seeds or len(set(seeds)) != len(seeds):

@@ -195,6 +195,8 @@ def passes_to(errors: Sequence[float], target: float) -> float:
 
     Returns:
         Passes; half of the first one if that is low enough already, ``inf`` if none is.
+
+    Book: alexnet
     """
     for number, error in enumerate(errors):
         if error <= target:
@@ -227,6 +229,8 @@ def race(
 
     Raises:
         ValueError: if there is no seed, or one comes twice.
+
+    Book: vgg
     """
     if not seeds or len(set(seeds)) != len(seeds):
         raise ValueError(f"seeds must be different numbers, at least one, got {list(seeds)}")

@@ -92,6 +92,8 @@ def measure(
 
     Raises:
         ValueError: if the budget is unknown, or there is no seed, or one comes twice.
+
+    Book: vgg
     """
     check_budget(budget)
     count, tests, epochs = SIZES[budget]

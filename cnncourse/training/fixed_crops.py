@@ -32,6 +32,8 @@ def ten_crop(images: Tensor, side: int) -> Tensor:
 
     Raises:
         ValueError: if a crop would be larger than the images.
+
+    Book: alexnet
     """
     bottom, right = _room(images, side)
     middle = (round(bottom / 2), round(right / 2))
@@ -55,6 +57,8 @@ def crop_grid(images: Tensor, side: int, per_side: int = 5, *, flip: bool = True
 
     Raises:
         ValueError: if a crop would be larger than the images or there is no place.
+
+    Book: vgg
     """
     if per_side < 1:
         raise ValueError(f"per_side must be at least 1, got per_side={per_side}; 1 is the middle alone")
@@ -74,6 +78,8 @@ def shorter_side(images: Tensor, pixels: int) -> Tensor:
 
     Raises:
         ValueError: if ``pixels`` is below 1 or the images have another type.
+
+    Book: alexnet
     """
     check_images(images)
     if pixels < 1:

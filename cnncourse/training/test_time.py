@@ -52,6 +52,8 @@ def averaged_predict(
 
     Raises:
         ValueError: if shapes or settings do not fit, or the network does not give logits (N, K).
+
+    Book: vgg
     """
     _check(average, batch_size)
     if crops.ndim != 5 or not crops.shape[1]:
@@ -99,6 +101,8 @@ def crop_predict(
 
     Raises:
         ValueError: see :func:`averaged_predict`.
+
+    Book: alexnet
     """
     _check(average, batch_size)
     check_images(images)
@@ -141,6 +145,8 @@ def dense_predict(
 
     Raises:
         ValueError: if shapes or settings do not fit, or the network does not give a score map.
+
+    Book: vgg
     """
     _check(average, batch_size)
     check_images(images)
@@ -192,6 +198,8 @@ def multi_scale_predict(
 
     Raises:
         ValueError: if there is no scale, or see :func:`dense_predict` and :func:`crop_predict`.
+
+    Book: vgg
     """
     if not len(scales):
         raise ValueError("there must be at least one scale, got none; scales=(256,) is one")
