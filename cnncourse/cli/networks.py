@@ -21,7 +21,8 @@ params M, ops M: millions of parameters, and of multiply-adds for one image of t
 MiB, kept MiB: weights in float32, and what training keeps of one image's forward pass
 field: pixels along one side that a unit of the last map can see; all: the whole image; -: no maps
 paper %: 100 less the top-1 error that the paper prints, on ImageNet (1,000 classes), CIFAR-10 or MNIST
-stated %: top-1 of the public weights on ImageNet, by their authors; ours %: the best that a recipe here recorded"""
+stated %: top-1 of the public weights on ImageNet, by their authors
+recorded %: the best top-1 recorded here, of trained networks or public weights; cnncourse models NAME says on what"""
 
 
 def add_parsers(subparsers: Any) -> None:
@@ -98,7 +99,7 @@ def _in_short(row: "ZooRow") -> dict[str, Any]:
         "field": "all" if row.sees_everything else row.receptive_field,
         "paper_%": row.printed_accuracy,
         "stated_%": None if row.public_accuracy is None else row.public_accuracy[0],
-        "ours_%": best,
+        "recorded_%": best,
         "weights": row.weights,
     }
 

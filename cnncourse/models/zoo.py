@@ -28,18 +28,18 @@ BYTES_A_PARAMETER = 4
 
 @dataclass(frozen=True)
 class RecordedAccuracy:
-    """Accuracy of networks that a recipe of this course trained."""
+    """Accuracy that a recipe of this course measured, of networks that it trained or of public weights."""
 
     record: str
     """Name of the recorded run."""
     data: str
-    """Name of the data set, whose test images were recognised."""
+    """Name of the data set, whose test images were recognised; for public weights, how many of its images."""
     mean: float
     """Per cent of the test images, mean over the seeds."""
     sd: float
     """Standard deviation over the seeds, in points; 0 for one seed."""
     seeds: int
-    """Networks trained, each from other first weights."""
+    """Networks trained, each from other first weights; 0 for public weights."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +138,8 @@ def _recorded() -> dict[str, tuple[RecordedAccuracy, ...]]:
     found: dict[str, tuple[RecordedAccuracy, ...]] = {}
     for name in records.available():
         record = records.load(name)
+        for measured, public in public_accuracies(record).items():
+            found[measured] = (*found.get(measured, ()), public)
         network = trained_network(record)
         if network is not None:
             accuracy = RecordedAccuracy(
@@ -151,6 +153,27 @@ def _recorded() -> dict[str, tuple[RecordedAccuracy, ...]]:
     return found
 
 
+def public_accuracies(record: Record) -> dict[str, RecordedAccuracy]:
+    """Return what a record says of networks with public weights.
+
+    Args:
+        record: any record.
+
+    Returns:
+        Network to accuracy; nothing unless :mod:`cnncourse.recipes.public_weights` measured all its images.
+    """
+    if record.recipe != "cnncourse.recipes.public_weights" or record.budget != "full":
+        return {}
+    columns = record.curves[0]
+    rows = zip(*(columns[key] for key in ("network", "data", "images", "top1")), strict=True)
+    return {
+        network: RecordedAccuracy(
+            record.name, f"public weights, {count:,} images of {data}:", 100 * top1, 0.0, 0
+        )
+        for network, data, count, top1 in rows
+    }
+
+
 def trained_network(record: Record) -> str | None:
     """Return which network of the catalogue a record is about.
 
@@ -158,7 +181,8 @@ def trained_network(record: Record) -> str | None:
         record: any record.
 
     Returns:
-        Its name; ``None`` if the record trained something else, on a small budget, or measured no accuracy.
+        Its name; ``None`` if the record trained something else, on a small budget or for fewer passes than its recipe
+        says, or measured no accuracy.
     """
     options = record.settings.get("options", {})
     name = {
@@ -168,7 +192,12 @@ def trained_network(record: Record) -> str | None:
         "resnet_cifar10": f"{options.get('architecture', 'resnet')}{options.get('depth', 20)}",
     }.get(record.recipe.rpartition(".")[2])
     entry = next((entry for entry in CATALOGUE if entry.name == name), None)
-    if entry is None or record.budget != "full" or "test_accuracy" not in record.results:
+    if (
+        entry is None
+        or record.budget != "full"
+        or "epochs" in options
+        or "test_accuracy" not in record.results
+    ):
         return None
     # The same name with other options may be another network.
     return entry.name if record.results.get("parameters") == entry.parameters else None

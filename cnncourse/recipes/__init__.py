@@ -17,6 +17,7 @@ RECIPES = {
     "lrn-switch": "cnncourse.recipes.lrn_switch",
     "mlp-mnist": "cnncourse.recipes.mlp_mnist",
     "plain-cifar10": "cnncourse.recipes.plain_cifar10",
+    "public-weights": "cnncourse.recipes.public_weights",
     "relu-tanh-race": "cnncourse.recipes.relu_tanh_race",
     "resnet-cifar10": "cnncourse.recipes.resnet_cifar10",
     "sawtooth-race": "cnncourse.recipes.sawtooth_race",
