@@ -22,7 +22,8 @@ MiB, kept MiB: weights in float32, and what training keeps of one image's forwar
 field: pixels along one side that a unit of the last map can see; all: the whole image; -: no maps
 paper %: 100 less the top-1 error that the paper prints, on ImageNet (1,000 classes), CIFAR-10 or MNIST
 stated %: top-1 of the public weights on ImageNet, by their authors
-recorded %: the best top-1 recorded here, of trained networks or public weights; cnncourse models NAME says on what"""
+recorded %: the best top-1 recorded here, of trained networks or public weights; cnncourse models NAME says on which
+images, such as photographs that the weights were trained on"""
 
 
 def add_parsers(subparsers: Any) -> None:

@@ -168,7 +168,7 @@ def public_accuracies(record: Record) -> dict[str, RecordedAccuracy]:
     rows = zip(*(columns[key] for key in ("network", "data", "images", "top1")), strict=True)
     return {
         network: RecordedAccuracy(
-            record.name, f"public weights, {count:,} images of {data}:", 100 * top1, 0.0, 0
+            record.name, f"{data} (public weights, {count:,} images)", 100 * top1, 0.0, 0
         )
         for network, data, count, top1 in rows
     }

@@ -129,8 +129,9 @@ def run(
         device: where to compute.
         progress: show a bar.
         report: called with a line of text after each network.
-        imagenet: packed file of images of ImageNet's 1,000 classes.
-        cifar10: packed file of images of CIFAR-10's classes.
+        imagenet: packed file of images of ImageNet's 1,000 classes; its name stands for the images, so let it tell
+            which they are: on images that the weights were trained on, every network looks good.
+        cifar10: packed file of images of CIFAR-10's classes; likewise.
         weights: folder with files of weights; packages that carry weights need none.
 
     Returns:
@@ -170,7 +171,7 @@ def run(
             packed = images[entry.weights.data]
             count = min(SMOKE, len(packed)) if budget == "smoke" else len(packed)
             top1, top5 = measure(entry, file, packed, count=count, device=place)
-            row = (entry.name, entry.weights.data, count, round(top1, 6), round(top5, 6))
+            row = (entry.name, files[entry.weights.data].stem, count, round(top1, 6), round(top5, 6))
             for column, value in zip(columns.values(), row, strict=True):
                 column.append(value)
             advance(1)
@@ -185,7 +186,7 @@ def run(
         settings={"precision": "fp32", "batch_size": BATCH},
         seeds=list(seeds),
         data={
-            "name": ", ".join(images),
+            "name": ", ".join(file.stem for file in files.values()),
             "train_images": 0,
             "test_images": sum(len(packed) for packed in images.values()),
             "sha256": {file.name: file_sha256(file) for file in files.values()},

@@ -53,13 +53,13 @@ def test_a_record_names_networks_images_and_files(here):
     found = public_weights.run(cifar10=here / "images.npz", weights=here, device="cpu", report=lines.append)
     assert RECIPES[found.name] == found.recipe
     assert found.curves[0] == {
-        "network": ["resnet20"], "data": ["cifar10"], "images": [7], "top1": [0.428571], "top5": [0.714286],
+        "network": ["resnet20"], "data": ["images"], "images": [7], "top1": [0.428571], "top5": [0.714286],
     }  # fmt: skip
     assert found.results == {"accuracy, %: resnet20": 42.86}
-    assert lines == ["resnet20: top-1 42.9%, top-5 71.4% of 7 images of cifar10"]
+    assert lines == ["resnet20: top-1 42.9%, top-5 71.4% of 7 images of images"]
     assert set(found.data["sha256"]) == {"images.npz"}
     (one,) = public_accuracies(found).values()
-    assert (one.record, one.data, one.seeds) == ("public-weights", "public weights, 7 images of cifar10:", 0)
+    assert (one.record, one.data, one.seeds) == ("public-weights", "images (public weights, 7 images)", 0)
     assert one.mean == pytest.approx(300 / 7, abs=1e-3)
 
 
