@@ -168,16 +168,14 @@ def run(
     with progress_bar("networks", total=len(found), unit="network", show=progress) as advance:
         for entry, file in found:
             assert entry.weights is not None  # found has no others
-            packed = images[entry.weights.data]
+            packed, shown = images[entry.weights.data], files[entry.weights.data].stem
             count = min(SMOKE, len(packed)) if budget == "smoke" else len(packed)
             top1, top5 = measure(entry, file, packed, count=count, device=place)
-            row = (entry.name, files[entry.weights.data].stem, count, round(top1, 6), round(top5, 6))
+            row = (entry.name, shown, count, round(top1, 6), round(top5, 6))
             for column, value in zip(columns.values(), row, strict=True):
                 column.append(value)
             advance(1)
-            report(
-                f"{entry.name}: top-1 {top1:.1%}, top-5 {top5:.1%} of {count:,} images of {entry.weights.data}"
-            )
+            report(f"{entry.name}: top-1 {top1:.1%}, top-5 {top5:.1%} of {count:,} images of {shown}")
     return Record(
         name=NAME,
         title=TITLE,
