@@ -159,7 +159,8 @@ def test_bad_names_and_numbers(tmp_path):
 def test_the_courses_own_records(name):
     record = records.load(name)
     assert record.budget == "full"
-    assert len(record.seeds) >= 3
+    draws = record.recipe != "cnncourse.recipes.public_weights"  # it measures what others trained
+    assert len(record.seeds) >= (3 if draws else 1)
     assert not record.commit.endswith("+changes")
     assert len(record.commit) == 40
     text = (course_root() / "data" / "results" / f"{name}.json").read_text(encoding="utf-8")
